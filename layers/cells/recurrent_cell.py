@@ -1,0 +1,231 @@
+"""What all our cells share: the protocol, the weights and dropout."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class RecurrentCell(keras.Layer):
+    """One time step of a recurrent layer, split into two parts.
+
+        projected_t = project(x_t)                   no state in it
+        output_t, states_t = step(projected_t, states_{t-1})
+
+    `project` is everything that does not look at the state, so a layer can do
+    it for all time steps in one product before its loop starts; `step` is what
+    has to stay in the loop. `call` is one after the other, which is the cell
+    protocol of `keras.layers.RNN`.
+
+    A subclass defines `state_size`, `output_size`, `build`, `project` and
+    `step`. In `step`, products with a recurrent matrix go through the
+    argument `dot`, so that the layer can put recurrent dropout (and its own
+    gradient) there.
+
+    Dropout follows Gal & Ghahramani (2016, arXiv:1512.05287): our layers draw
+    one mask per sentence and use it at every time step. A cell that is called
+    step by step, by hand or by `keras.layers.RNN`, cannot know where a
+    sentence starts and draws a new mask at each step. Masks are made in
+    training only.
+
+    Args:
+        units: Positive integer, size of the output.
+        use_bias: Whether the cell has a bias.
+        kernel_initializer: For the weights of the inputs.
+        recurrent_initializer: For the weights of the recurrent state.
+        bias_initializer: For the bias.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: Optional
+            penalties on the weights.
+        kernel_constraint, recurrent_constraint, bias_constraint: Optional
+            constraints on the weights.
+        dropout: Share of the inputs to drop, 0 <= dropout < 1.
+        recurrent_dropout: Share of the recurrent state to drop where it
+            meets a recurrent matrix, 0 <= recurrent_dropout < 1.
+        seed: Seed for the dropout masks.
+
+    Raises:
+        ValueError: `units` is not a positive integer, or a rate is not in
+            [0, 1).
+    """
+
+    def __init__(
+        self,
+        units: int,
+        *,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(units, int) or units <= 0:
+            raise ValueError(
+                f"`units` must be a positive integer. Received: units={units}"
+            )
+        for name, rate in (
+            ("dropout", dropout),
+            ("recurrent_dropout", recurrent_dropout),
+        ):
+            if not 0 <= rate < 1:
+                raise ValueError(
+                    f"`{name}` must be in [0, 1). Received: {name}={rate}"
+                )
+        self.units = units
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.recurrent_initializer = keras.initializers.get(
+            recurrent_initializer
+        )
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.recurrent_regularizer = keras.regularizers.get(
+            recurrent_regularizer
+        )
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.seed = seed
+        # Without dropout no generator: its state would be one more variable
+        # in every checkpoint and export.
+        if dropout or recurrent_dropout:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+
+    @property
+    def state_size(self) -> Any:
+        """Sizes of the states, in the order in which `step` takes them."""
+        raise NotImplementedError
+
+    @property
+    def output_size(self) -> int:
+        """Size of the output, U."""
+        return self.units
+
+    def project(self, inputs: Any) -> Any:
+        """Return what depends on the inputs alone.
+
+        Args:
+            inputs: (B, D) or (B, T, D).
+
+        Returns:
+            (B, P) or (B, T, P).
+        """
+        raise NotImplementedError
+
+    def step(
+        self,
+        projected: Any,
+        states: Sequence[Any],
+        dot: Callable[[Any, Any], Any] = tf.matmul,
+    ) -> tuple[Any, list[Any]]:
+        """Return the output and the new states of one time step.
+
+        Args:
+            projected: (B, P), from `project`.
+            states: The states of the step before, in order.
+            dot: Multiplies a state (B, U) with a recurrent matrix (U, N).
+
+        Returns:
+            The output (B, U) and the list of new states.
+        """
+        raise NotImplementedError
+
+    def call(
+        self, inputs: Any, states: Any, training: bool = False
+    ) -> tuple[Any, list[Any]]:
+        if training and self.dropout:
+            inputs = keras.random.dropout(
+                inputs, self.dropout, seed=self.seed_generator
+            )
+        states = states if isinstance(states, list | tuple) else [states]
+        dot = self.recurrent_dot(tf.shape(inputs)[0], training)
+        return self.step(self.project(inputs), states, dot)
+
+    def get_initial_state(self, batch_size: Any = None) -> list[Any]:
+        return [
+            tf.zeros((batch_size, size), self.compute_dtype)
+            for size in keras.tree.flatten(self.state_size)
+        ]
+
+    def recurrent_dot(
+        self, batch_size: Any, training: bool
+    ) -> Callable[[Any, Any], Any]:
+        """Return the `dot` for `step`, with a new recurrent dropout mask."""
+        if not (training and self.recurrent_dropout):
+            return tf.matmul
+        mask = keras.random.dropout(
+            tf.ones((batch_size, self.output_size), self.compute_dtype),
+            self.recurrent_dropout,
+            seed=self.seed_generator,
+        )
+        return lambda state, kernel: tf.matmul(state * mask, kernel)
+
+    def add_kernel(self, input_size: int, gates: int) -> Any:
+        """Add the input weights (D, gates * U)."""
+        return self.add_weight(
+            shape=(input_size, gates * self.units),
+            name="kernel",
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+
+    def add_recurrent_kernel(self, gates: int) -> Any:
+        """Add the recurrent weights (U, gates * U)."""
+        return self.add_weight(
+            shape=(self.output_size, gates * self.units),
+            name="recurrent_kernel",
+            initializer=self.recurrent_initializer,
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
+        )
+
+    def add_bias(
+        self, shape: tuple[int, ...], initializer: Any = None
+    ) -> Any | None:
+        """Add the bias, or return None if the cell has none."""
+        if not self.use_bias:
+            return None
+        return self.add_weight(
+            shape=shape,
+            name="bias",
+            initializer=initializer or self.bias_initializer,
+            regularizer=self.bias_regularizer,
+            constraint=self.bias_constraint,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        initializers, regularizers, constraints = (
+            keras.initializers.serialize,
+            keras.regularizers.serialize,
+            keras.constraints.serialize,
+        )
+        return super().get_config() | {
+            "units": self.units,
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers(self.kernel_initializer),
+            "recurrent_initializer": initializers(self.recurrent_initializer),
+            "bias_initializer": initializers(self.bias_initializer),
+            "kernel_regularizer": regularizers(self.kernel_regularizer),
+            "recurrent_regularizer": regularizers(self.recurrent_regularizer),
+            "bias_regularizer": regularizers(self.bias_regularizer),
+            "kernel_constraint": constraints(self.kernel_constraint),
+            "recurrent_constraint": constraints(self.recurrent_constraint),
+            "bias_constraint": constraints(self.bias_constraint),
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+            "seed": self.seed,
+        }

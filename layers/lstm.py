@@ -1,0 +1,59 @@
+"""The long short-term memory layer."""
+
+from typing import Any
+
+import keras
+
+from keras_recurrent.layers.cells.lstm_cell import LSTMCell
+from keras_recurrent.layers.rnn import CellRNN
+
+
+@keras.saving.register_keras_serializable(package="keras_recurrent")
+class LSTM(CellRNN):
+    """Long short-term memory over a batch of sequences.
+
+    Arguments, weights and numbers are those of `keras.layers.LSTM`.
+    The equations are in `LSTMCell`.
+
+    Args:
+        units: Positive integer, size of the output.
+        activation: Activation of the candidate and of the cell state.
+        recurrent_activation: Activation of the gates.
+        use_bias: Whether the cell has a bias.
+        **kwargs: The other arguments of `LSTMCell` and those of `RNN`.
+
+    Call arguments:
+        sequences: (B, T, D).
+        initial_state: [h, C], each (B, U); zeros by default.
+        mask: (B, T), boolean, True at the time steps that count.
+        training: Whether to apply dropout.
+
+    Returns:
+        The last output (B, U), or all of them (B, T, U) with
+        `return_sequences`; with `return_state`, followed by the final states.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> layer = LSTM(4, return_sequences=True)
+    >>> layer(tf.ones((2, 7, 3))).shape
+    TensorShape([2, 7, 4])
+    """
+
+    cell_class = LSTMCell
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            **kwargs,
+        )
