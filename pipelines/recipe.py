@@ -1,0 +1,256 @@
+"""Recipes: what to train, on what, and how, in one YAML file.
+
+Nothing here imports TensorFlow: a mistake in a recipe is reported at once.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import pydantic
+import yaml
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
+
+from keras_recurrent.pipelines.recipe_file import (
+    RecipeError,
+    apply_override,
+    describe,
+    read_settings,
+)
+
+# The cells a recipe can name.
+CELL_NAMES = ("lstm", "gru", "simple_rnn")
+
+
+def _known_cell(name: str) -> str:
+    if name not in CELL_NAMES:
+        raise ValueError(f"expected one of {', '.join(CELL_NAMES)}")
+    return name
+
+
+T = TypeVar("T")
+Cell = Annotated[str, AfterValidator(_known_cell)]
+Query = Literal["previous_state", "new_state"]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# YAML knows neither paths nor tuples: these two are converted.
+FilePath = Annotated[Path, Field(strict=False)]
+Choices = Annotated[tuple[T, ...], Field(strict=False, min_length=1)]
+
+
+class Section(pydantic.BaseModel):
+    """A part of a recipe: immutable, no unknown keys, no silent conversions."""
+
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+
+
+class FilesConfig(Section):
+    """Tab-separated UTF-8 files: source in column 1, target in column 2."""
+
+    train: FilePath
+    validation: FilePath
+    test: FilePath
+
+
+class DataConfig(Section):
+    """Where the pairs come from: exactly one of `dataset` and `files`."""
+
+    dataset: str | None = None
+    """Name of a TensorFlow dataset: `cmudict`, or any other of the catalogue,
+    such as `ted_hrlr_translate/pt_to_en`."""
+    files: FilesConfig | None = None
+    """Tab-separated files instead of a dataset."""
+    directory: FilePath | None = None
+    """Where datasets are prepared; by default TFDS's own directory."""
+    source: str = "word"
+    """Feature of the dataset that is the source."""
+    target: str = "phonemes"
+    """Feature of the dataset that is the target."""
+
+    @pydantic.model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.dataset is None) == (self.files is None):
+            given = "neither" if self.dataset is None else "both"
+            raise ValueError(
+                "expected exactly one of `dataset` and `files`. "
+                f"Received: {given}"
+            )
+        return self
+
+
+class VocabularyConfig(Section):
+    """How text becomes tokens."""
+
+    split: Literal["characters", "words"] = "characters"
+    """`characters`, or `words` separated by white space."""
+    case: Literal["keep", "upper", "lower"] = "keep"
+    """Conversion before splitting."""
+    max_size: Annotated[int, Field(gt=4)] | None = None
+    """Keep the most frequent tokens only; counts the four special ones."""
+
+
+class ModelConfig(Section):
+    """The encoder-decoder."""
+
+    cell: Cell = "gru"
+    """Recurrent cell of encoder and decoder."""
+    units: PositiveInt = 128
+    """Size of the state, per direction and layer."""
+    embedding_dim: PositiveInt = 64
+    """Size of the token embeddings."""
+    encoder_layers: PositiveInt = 1
+    decoder_layers: PositiveInt = 1
+    bidirectional: bool = True
+    """Read the source in both directions."""
+    query: Query = "previous_state"
+    """Attention before the cell (Bahdanau et al., 2015) or after it, from its
+    new state (Luong et al., 2015)."""
+    input_feeding: bool = False
+    """Feed the attended state back as input; needs `query: new_state`."""
+    dropout: Fraction = 0.0
+    """Dropout of the inputs of every recurrent layer."""
+    recurrent_dropout: Fraction = 0.0
+    """Dropout of the recurrent state."""
+
+    @pydantic.model_validator(mode="after")
+    def _feeding_needs_new_state(self) -> Self:
+        if self.input_feeding and self.query != "new_state":
+            raise ValueError(
+                "`input_feeding: true` needs `query: new_state`. "
+                f"Received: query={self.query!r}"
+            )
+        return self
+
+
+class TrainingConfig(Section):
+    """The call of `fit`."""
+
+    epochs: PositiveInt = 10
+    batch_size: PositiveInt = 64
+    learning_rate: PositiveFloat = 0.001
+    """Of Adam."""
+    clipnorm: PositiveFloat | None = 1.0
+    """Largest norm of a gradient; null does not clip."""
+    label_smoothing: Fraction = 0.0
+    """Probability taken from the right token and spread over all."""
+    patience: PositiveInt | None = None
+    """Stop after so many epochs without improvement; null never stops."""
+    seed: NonNegativeInt = 0
+    """Of the weights, the order of examples and dropout."""
+    jit_compile: bool = False
+    """Compile with XLA; batches are then padded to few different shapes."""
+    max_examples: PositiveInt | None = None
+    """Train on the first examples only; null trains on all."""
+
+
+class DecodingConfig(Section):
+    """Beam search."""
+
+    beam_width: PositiveInt = 5
+    """1 is greedy search."""
+    length_penalty: Annotated[float, Field(ge=0)] = 0.0
+    """Exponent of the length normalisation; 0 compares log-probabilities."""
+    max_length: PositiveInt = 50
+    """Longest output, in tokens."""
+
+
+class EvaluationConfig(Section):
+    """What is counted, and what it is called in reports."""
+
+    token: str = "token"
+    """Name of a target token, as in "phoneme error rate"."""
+    sequence: str = "sequence"
+    """Name of a whole target, as in "word error rate"."""
+    max_examples: PositiveInt | None = None
+    """Evaluate the first sources only; null evaluates all."""
+
+
+class SpaceConfig(Section):
+    """Values to try; what is null keeps its value of the recipe.
+
+    The names are those of `model`, and `learning_rate` of `training`.
+    """
+
+    cell: Choices[Cell] | None = None
+    units: Choices[PositiveInt] | None = None
+    embedding_dim: Choices[PositiveInt] | None = None
+    encoder_layers: Choices[PositiveInt] | None = None
+    decoder_layers: Choices[PositiveInt] | None = None
+    bidirectional: Choices[bool] | None = None
+    query: Choices[Query] | None = None
+    input_feeding: Choices[bool] | None = None
+    dropout: Choices[Fraction] | None = None
+    recurrent_dropout: Choices[Fraction] | None = None
+    learning_rate: Choices[PositiveFloat] | None = None
+
+
+class TuningConfig(Section):
+    """The search for hyperparameters."""
+
+    algorithm: Literal["random", "hyperband"] = "random"
+    max_trials: PositiveInt = 6
+    """Number of models that random search tries."""
+    epochs: PositiveInt = 1
+    """Epochs per trial; with Hyperband, of the longest trials."""
+    steps_per_epoch: PositiveInt | None = None
+    """Batches per epoch of a trial; null takes the whole epoch."""
+    space: SpaceConfig = SpaceConfig()
+
+
+class Recipe(Section):
+    """A whole recipe."""
+
+    data: DataConfig
+    source: VocabularyConfig = VocabularyConfig()
+    target: VocabularyConfig = VocabularyConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    decoding: DecodingConfig = DecodingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    tuning: TuningConfig = TuningConfig()
+
+    def save(self, path: str | Path) -> None:
+        """Write every key, defaults included, as YAML."""
+        settings = self.model_dump(mode="json")
+        text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+        Path(path).write_text(text, encoding="utf-8")
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and check it.
+
+    Args:
+        path: a YAML file. Relative paths in it start at its folder.
+        overrides: `section.key=value` each, with the value in YAML; they beat
+            the file. Relative paths in them start at the working directory.
+
+    Raises:
+        RecipeError: the file, a key or a value is wrong, in one line.
+    """
+    settings = read_settings(path)
+    _anchor_paths(settings, Path(path).parent)
+    overridden = [apply_override(settings, text) for text in overrides]
+    _anchor_paths(settings, Path.cwd())
+    try:
+        return Recipe.model_validate(settings)
+    except pydantic.ValidationError as error:
+        message = describe(error, Recipe, str(path), overridden)
+        raise RecipeError(message) from None
+
+
+def _anchor_paths(settings: dict[str, Any], folder: Path) -> None:
+    """Make the relative paths of `settings` start at `folder`, in place.
+
+    Values of a wrong type are left for validation to report.
+    """
+    data = settings.get("data")
+    if not isinstance(data, dict):
+        return
+    files = data.get("files")
+    for section in (data, files if isinstance(files, dict) else {}):
+        for key in ("directory", *FilesConfig.model_fields):
+            if isinstance(section.get(key), str):
+                path = Path(section[key]).expanduser()
+                section[key] = str(folder.absolute() / path)
