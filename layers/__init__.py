@@ -12,6 +12,13 @@ Time-major tensors are marked as such; everything else is batch-major.
 from keras_recurrent.layers.attention.bahdanau_attention import (
     BahdanauAttention as BahdanauAttention,
 )
+from keras_recurrent.layers.attention.memory import Memory as Memory
+from keras_recurrent.layers.attention_cell import (
+    AttentionCell as AttentionCell,
+)
+from keras_recurrent.layers.attention_cell import (
+    AttentionState as AttentionState,
+)
 from keras_recurrent.layers.cells.gru_cell import GRUCell as GRUCell
 from keras_recurrent.layers.cells.lstm_cell import LSTMCell as LSTMCell
 from keras_recurrent.layers.cells.recurrent_cell import (

@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
+
 Step = Callable[[Any, Any], tuple[Any, Any]]
 
 
@@ -97,6 +99,48 @@ def recurrence(
 
     sequences = tf.nest.map_structure(sequence_of, output_arrays, outputs)
     return sequences, last, states
+
+
+def run_cell(
+    cell: RecurrentCell,
+    sequences: Any,
+    states: list[Any],
+    mask: Any = None,
+    training: bool = False,
+    *,
+    reverse: bool = False,
+    zero_output_for_mask: bool = False,
+) -> tuple[Any, Any, list[Any]]:
+    """Run a cell over time, its inputs projected in one product beforehand.
+
+    Dropout masks are drawn here, once for each sentence.
+
+    Args:
+        cell: The cell, built.
+        sequences: (B, T, D).
+        states: The initial states, in the order of `cell.state_size`.
+        mask: (B, T), boolean, or None.
+        training: Whether to apply dropout.
+        reverse, zero_output_for_mask: As in `recurrence`.
+
+    Returns:
+        The outputs (B, T, U), the output of the time step that came last
+        (B, U), and the final states.
+    """
+    batch_size = tf.shape(sequences)[0]
+    dropout_mask = cell.input_mask(batch_size, sequences.shape[-1], training)
+    if dropout_mask is not None:
+        sequences = sequences * dropout_mask[:, tf.newaxis]
+    dot = cell.recurrent_dot(batch_size, training)
+    return recurrence(
+        lambda projected, states: cell.step(projected, states, dot),
+        cell.project(sequences),
+        states,
+        tf.zeros((batch_size, cell.output_size), cell.compute_dtype),
+        None if mask is None else tf.cast(mask, tf.bool),
+        reverse=reverse,
+        zero_output_for_mask=zero_output_for_mask,
+    )
 
 
 def _swap_batch_and_time(sequence: Any) -> Any:

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
-from keras_recurrent.layers.recurrence import recurrence
+from keras_recurrent.layers.recurrence import run_cell
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -114,24 +114,13 @@ class RNN(keras.Layer):
         mask: Any = None,
         training: bool = False,
     ) -> Any:
-        cell = self.cell
-        batch_size = tf.shape(sequences)[0]
-        states = self._states(initial_state, batch_size)
-        if training and cell.dropout:
-            features = sequences.shape[-1]
-            sequences = keras.random.dropout(
-                sequences,
-                cell.dropout,
-                noise_shape=(batch_size, 1, features),
-                seed=cell.seed_generator,
-            )
-        dot = cell.recurrent_dot(batch_size, training)
-        outputs, last, states = recurrence(
-            lambda projected, states: cell.step(projected, states, dot),
-            cell.project(sequences),
+        states = self._states(initial_state, tf.shape(sequences)[0])
+        outputs, last, states = run_cell(
+            self.cell,
+            sequences,
             states,
-            tf.zeros((batch_size, cell.output_size), self.compute_dtype),
-            None if mask is None else tf.cast(mask, tf.bool),
+            mask,
+            training,
             reverse=self.go_backwards,
             zero_output_for_mask=self.zero_output_for_mask,
         )

@@ -146,12 +146,11 @@ class RecurrentCell(keras.Layer):
     def call(
         self, inputs: Any, states: Any, training: bool = False
     ) -> tuple[Any, list[Any]]:
-        if training and self.dropout:
-            inputs = keras.random.dropout(
-                inputs, self.dropout, seed=self.seed_generator
-            )
+        batch_size = tf.shape(inputs)[0]
+        mask = self.input_mask(batch_size, inputs.shape[-1], training)
+        dot = self.recurrent_dot(batch_size, training)
         states = states if isinstance(states, list | tuple) else [states]
-        dot = self.recurrent_dot(tf.shape(inputs)[0], training)
+        inputs = inputs if mask is None else inputs * mask
         return self.step(self.project(inputs), states, dot)
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
@@ -160,18 +159,26 @@ class RecurrentCell(keras.Layer):
             for size in keras.tree.flatten(self.state_size)
         ]
 
+    def input_mask(
+        self, batch_size: Any, input_size: int, training: bool
+    ) -> Any | None:
+        """Return a new dropout mask (B, D) for the inputs, or None."""
+        if not (training and self.dropout):
+            return None
+        return self._mask(batch_size, input_size, self.dropout)
+
     def recurrent_dot(
         self, batch_size: Any, training: bool
     ) -> Callable[[Any, Any], Any]:
         """Return the `dot` for `step`, with a new recurrent dropout mask."""
         if not (training and self.recurrent_dropout):
             return tf.matmul
-        mask = keras.random.dropout(
-            tf.ones((batch_size, self.output_size), self.compute_dtype),
-            self.recurrent_dropout,
-            seed=self.seed_generator,
-        )
+        mask = self._mask(batch_size, self.output_size, self.recurrent_dropout)
         return lambda state, kernel: tf.matmul(state * mask, kernel)
+
+    def output_of(self, states: Sequence[Any]) -> Any:
+        """Return the output (B, U) that belongs to these states."""
+        return states[0]
 
     def add_kernel(self, input_size: int, gates: int) -> Any:
         """Add the input weights (D, gates * U)."""
@@ -229,3 +236,7 @@ class RecurrentCell(keras.Layer):
             "recurrent_dropout": self.recurrent_dropout,
             "seed": self.seed,
         }
+
+    def _mask(self, batch_size: Any, size: int, rate: float) -> Any:
+        ones = tf.ones((batch_size, size), self.compute_dtype)
+        return keras.random.dropout(ones, rate, seed=self.seed_generator)

@@ -1,0 +1,179 @@
+"""From a memory to the next token."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_recurrent.layers import (
+    AttentionCell,
+    AttentionState,
+    BahdanauAttention,
+    Memory,
+)
+from keras_recurrent.layers.attention_cell import Query
+from keras_recurrent.layers.cells import get_cell
+
+
+@keras.saving.register_keras_serializable(package="keras_recurrent")
+class Decoder(keras.Layer):
+    """Embedding, cells with attention, and the next-token network.
+
+        y_t      = attention_cell(embedding(token_{t-1}), state, memory)
+        logits_t = W·y_t + b
+
+    where y_t = tanh(W_y·[context_t, state_t]) comes from `AttentionCell`. The
+    cells start from the encoder's summary: state_0 = tanh(W_0·summary + b_0),
+    one such projection for each state.
+
+    Args:
+        vocabulary_size: Number V of token ids; id 0 is padding.
+        embedding_dim: Size E of the token embeddings.
+        units: Units U of the cells, of the attention and of y.
+        cell: Name of the cell: "gru", "lstm" or "simple_rnn".
+        num_layers: Number of cells in the stack.
+        query: Which state asks: "previous_state" (attention before the cells,
+            Bahdanau et al. 2015) or "new_state" (after them, Luong et al.
+            2015).
+        input_feeding: Whether the cells read y_{t-1} as well.
+        dropout: Share of each cell's inputs to drop in training.
+        recurrent_dropout: Share of the recurrent state to drop in training.
+
+    Call arguments:
+        ids: (B, T), the tokens before the ones to predict (teacher forcing).
+        memory: (B, S, M), from the encoder.
+        summary: (B, N), from the encoder.
+        memory_mask: (B, S), boolean, True at the positions that count.
+        training: Whether to apply dropout.
+
+    Returns:
+        The logits (B, T, V), float32.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        embedding_dim: int,
+        units: int,
+        cell: str = "gru",
+        num_layers: int = 1,
+        query: Query = "previous_state",
+        input_feeding: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.embedding_dim = embedding_dim
+        self.units = units
+        self.cell = cell
+        self.num_layers = num_layers
+        self.query = query
+        self.input_feeding = input_feeding
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        dtype = self.dtype_policy
+        self.embedding = keras.layers.Embedding(
+            vocabulary_size, embedding_dim, dtype=dtype
+        )
+        self.attention_cell = AttentionCell(
+            [
+                get_cell(cell)(
+                    units,
+                    dropout=dropout,
+                    recurrent_dropout=recurrent_dropout,
+                    dtype=dtype,
+                )
+                for _ in range(num_layers)
+            ],
+            BahdanauAttention(units, dtype=dtype),
+            units,
+            query=query,
+            input_feeding=input_feeding,
+            dtype=dtype,
+        )
+        self.bridges = [
+            [
+                keras.layers.Dense(size, activation="tanh", dtype=dtype)
+                for size in keras.tree.flatten(stacked.state_size)
+            ]
+            for stacked in self.attention_cell.cells
+        ]
+        self.output_layer = keras.layers.Dense(vocabulary_size, dtype=dtype)
+
+    def build(
+        self, ids_shape: Any, memory_shape: Any, summary_shape: Any
+    ) -> None:
+        self.embedding.build()
+        self.attention_cell.build((None, self.embedding_dim), memory_shape)
+        self.attention_cell.built = True
+        for bridge in keras.tree.flatten(self.bridges):
+            bridge.build(summary_shape)
+        self.output_layer.build((None, self.units))
+
+    def call(
+        self,
+        ids: Any,
+        memory: Any,
+        summary: Any,
+        memory_mask: Any = None,
+        training: bool = False,
+    ) -> Any:
+        prepared, state = self.start(memory, summary, memory_mask)
+        outputs, _ = self.attention_cell.run(
+            self.embedding(ids), state, prepared, training
+        )
+        return tf.cast(self.output_layer(outputs), tf.float32)
+
+    def start(
+        self, memory: Any, summary: Any, memory_mask: Any = None
+    ) -> tuple[Memory, AttentionState]:
+        """Return the prepared memory and the state before the first token.
+
+        Args:
+            memory: (B, S, M).
+            summary: (B, N).
+            memory_mask: (B, S), boolean, True at the positions that count.
+        """
+        cells = [
+            [bridge(summary) for bridge in bridges] for bridges in self.bridges
+        ]
+        state = self.attention_cell.get_initial_state(
+            tf.shape(summary)[0], cells
+        )
+        return self.attention_cell.prepare_memory(memory, memory_mask), state
+
+    def step(
+        self, ids: Any, state: AttentionState, memory: Memory
+    ) -> tuple[Any, Any, AttentionState]:
+        """Predict the token after `ids`.
+
+        Args:
+            ids: (R,), the token before, R = B·K rows, the K hypotheses of a
+                sentence next to each other.
+            state: The state of R rows.
+            memory: The memory of B sentences, from `start`.
+
+        Returns:
+            The logits (R, V) in float32, the alignments (R, S) and the new
+            state.
+        """
+        output, alignments, state = self.attention_cell(
+            self.embedding(ids), state, memory
+        )
+        logits = tf.cast(self.output_layer(output), tf.float32)
+        return logits, alignments, state
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "vocabulary_size": self.vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "units": self.units,
+            "cell": self.cell,
+            "num_layers": self.num_layers,
+            "query": self.query,
+            "input_feeding": self.input_feeding,
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+        }

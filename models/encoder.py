@@ -1,0 +1,148 @@
+"""From token ids to a memory."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_recurrent.layers import RNN
+from keras_recurrent.layers.cells import get_cell
+
+
+@keras.saving.register_keras_serializable(package="keras_recurrent")
+class Encoder(keras.Layer):
+    """Embedding and recurrent layers that turn a sentence into a memory.
+
+    Args:
+        vocabulary_size: Number V of token ids; id 0 is padding.
+        embedding_dim: Size E of the token embeddings.
+        units: Units U of each layer and direction.
+        cell: Name of the cell: "gru", "lstm" or "simple_rnn".
+        num_layers: Number of layers.
+        bidirectional: Whether each layer reads in both directions.
+        dropout: Share of each layer's inputs to drop in training.
+        recurrent_dropout: Share of the recurrent state to drop in training.
+
+    Call arguments:
+        ids: (B, S), integers.
+        mask: (B, S), boolean, True at the tokens that count.
+        training: Whether to apply dropout.
+
+    Returns:
+        The memory (B, S, M), M = U or 2U if bidirectional, and a summary
+        (B, N): the final states of the last layer, side by side.
+
+    Example:
+
+    >>> encoder = Encoder(vocabulary_size=30, embedding_dim=8, units=4)
+    >>> ids = tf.constant([[4, 5, 6], [7, 8, 0]])
+    >>> memory, summary = encoder(ids, mask=ids != 0)
+    >>> memory.shape.as_list(), summary.shape.as_list()
+    ([2, 3, 8], [2, 8])
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        embedding_dim: int,
+        units: int,
+        cell: str = "gru",
+        num_layers: int = 1,
+        bidirectional: bool = True,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.embedding_dim = embedding_dim
+        self.units = units
+        self.cell = cell
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.embedding = keras.layers.Embedding(
+            vocabulary_size, embedding_dim, dtype=self.dtype_policy
+        )
+        self.forward_layers = self._make_layers(backward=False)
+        self.backward_layers = (
+            self._make_layers(backward=True) if bidirectional else []
+        )
+        self.supports_masking = True
+
+    @property
+    def directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    @property
+    def memory_size(self) -> int:
+        """Size M of one position of the memory."""
+        return self.directions * self.forward_layers[-1].cell.output_size
+
+    @property
+    def summary_size(self) -> int:
+        """Size N of the summary."""
+        sizes = keras.tree.flatten(self.forward_layers[-1].cell.state_size)
+        return self.directions * sum(sizes)
+
+    def build(self, input_shape: Any = None) -> None:
+        self.embedding.build()
+        size = self.embedding_dim
+        for layers in self._levels():
+            for layer in layers:
+                layer.build((None, None, size))
+            size = self.memory_size
+
+    def call(
+        self, ids: Any, mask: Any = None, training: bool = False
+    ) -> tuple[Any, Any]:
+        memory = self.embedding(ids)
+        for layers in self._levels():
+            sequences, summary = [], []
+            for layer in layers:
+                outputs, *states = layer(memory, mask=mask, training=training)
+                # The backward layer puts out the last step first.
+                sequences.append(
+                    tf.reverse(outputs, [1]) if layer.go_backwards else outputs
+                )
+                summary.extend(states)
+            memory = tf.concat(sequences, axis=-1)
+        return memory, tf.concat(summary, axis=-1)
+
+    def compute_mask(self, ids: Any, mask: Any = None) -> tuple[Any, None]:
+        return mask, None
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "vocabulary_size": self.vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "units": self.units,
+            "cell": self.cell,
+            "num_layers": self.num_layers,
+            "bidirectional": self.bidirectional,
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+        }
+
+    def _make_layers(self, backward: bool) -> list[RNN]:
+        return [
+            RNN(
+                get_cell(self.cell)(
+                    self.units,
+                    dropout=self.dropout,
+                    recurrent_dropout=self.recurrent_dropout,
+                    dtype=self.dtype_policy,
+                ),
+                return_sequences=True,
+                return_state=True,
+                go_backwards=backward,
+            )
+            for _ in range(self.num_layers)
+        ]
+
+    def _levels(self) -> list[tuple[RNN, ...]]:
+        """The layers from the bottom up, those of one level side by side."""
+        if not self.bidirectional:
+            return [(layer,) for layer in self.forward_layers]
+        return list(zip(self.forward_layers, self.backward_layers, strict=True))

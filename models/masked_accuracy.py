@@ -1,0 +1,29 @@
+"""Accuracy over the tokens that are no padding."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="keras_recurrent")
+class MaskedAccuracy(keras.metrics.Mean):
+    """Share of tokens predicted right, of those whose label is not 0.
+
+    Call arguments:
+        y_true: (B, T), integer labels.
+        y_pred: (B, T, V), logits.
+    """
+
+    def __init__(self, name: str = "accuracy", dtype: Any = None) -> None:
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
+        labels = tf.cast(y_true, tf.int32)
+        right = tf.argmax(y_pred, axis=-1, output_type=tf.int32) == labels
+        weight = tf.cast(labels != 0, self.dtype)
+        if sample_weight is not None:
+            weight = weight * tf.cast(sample_weight, self.dtype)
+        super().update_state(tf.cast(right, self.dtype), weight)
