@@ -1,0 +1,43 @@
+# `make help` lists the targets. All of them work in .venv, which is made on
+# first use and brought up to date whenever pyproject.toml changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := layers models pipelines tuning
+LINKS := $(PACKAGES:%=src/keras_recurrent/%)
+
+.PHONY: help demo test check
+.DEFAULT_GOAL := help
+
+help:  ## Show this help.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed  ## Search, train, evaluate and export a model (about 6 minutes).
+	$(BIN)/keras-recurrent demo
+
+test: $(VENV)/installed  ## Run the tests.
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed $(LINKS)  ## Lint, check the format and the types.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	|| { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is" \
+	"$$($(PYTHON) --version 2>&1). Another one: make PYTHON=python3.12 ..."; \
+	exit 1; } >&2
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	|| { echo "$(PYTHON) cannot create virtual environments. On Debian and" \
+	"Ubuntu: sudo apt install python3-venv"; exit 1; } >&2
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "Installing keras-recurrent and what it needs into $(VENV) ..."
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+# Type checkers do not know that the root folders are sub-packages.
+$(LINKS): src/keras_recurrent/%:
+	@ln -sfn ../../$* $@
