@@ -1,6 +1,6 @@
 """A stack of recurrent cells that looks at a memory at each step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -10,7 +10,7 @@ from keras_recurrent.layers.attention.bahdanau_attention import (
     BahdanauAttention,
 )
 from keras_recurrent.layers.attention.memory import Memory
-from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
+from keras_recurrent.layers.cells.recurrent_cell import Dot, RecurrentCell
 from keras_recurrent.layers.recurrence import recurrence, run_cell
 
 Query = Literal["previous_state", "new_state"]
@@ -104,11 +104,12 @@ class AttentionCell(keras.Layer):
         self._input_sizes = []
         for cell in self.cells:
             self._input_sizes.append(size)
-            cell.build((None, size))
-            cell.built = True
+            # Parts that come from a file are built already.
+            if not cell.built:
+                cell.build((None, size))
             size = cell.output_size
-        self.attention.build((None, size), memory_shape)
-        self.attention.built = True
+        if not self.attention.built:
+            self.attention.build((None, size), memory_shape)
         self.output_layer.build((None, memory_shape[-1] + size))
 
     def call(
@@ -283,4 +284,4 @@ class AttentionCell(keras.Layer):
         ]
 
 
-_Dropout = list[tuple[Any | None, Callable[[Any, Any], Any]]]
+_Dropout = list[tuple[Any | None, Dot]]

@@ -87,7 +87,6 @@ class RNN(keras.Layer):
         batch_size, _, *features = sequences_shape
         if not self.cell.built:
             self.cell.build((batch_size, *features))
-            self.cell.built = True
         if not self.stateful:
             return
         if batch_size is None:
@@ -148,7 +147,7 @@ class RNN(keras.Layer):
             output_mask = tf.reverse(mask, [1]) if self.go_backwards else mask
         if not self.return_state:
             return output_mask
-        return [output_mask, *(None for _ in self._state_sizes())]
+        return [output_mask, *(None for _ in self._state_like())]
 
     def compute_output_shape(
         self, sequences_shape: Any, initial_state_shape: Any = None
@@ -162,7 +161,10 @@ class RNN(keras.Layer):
         )
         if not self.return_state:
             return output
-        return (output, *((batch_size, size) for size in self._state_sizes()))
+        return (
+            output,
+            *((batch_size, *state.shape[1:]) for state in self._state_like()),
+        )
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
@@ -179,22 +181,26 @@ class RNN(keras.Layer):
         cell = keras.saving.deserialize_keras_object(config["cell"])
         return cls(**(config | {"cell": cell}))
 
-    def _state_sizes(self) -> list[int]:
-        return keras.tree.flatten(self.cell.state_size)
+    def _state_like(self) -> list[Any]:
+        """One row of initial states, for their number, shapes and dtypes."""
+        return keras.tree.flatten(self.get_initial_state(1))
 
     def _states(self, initial_state: Any, batch_size: Any) -> list[Any]:
         if initial_state is None and self.stateful:
             return [tf.convert_to_tensor(state) for state in self.states]
         if initial_state is None:
             return self.get_initial_state(batch_size)
-        states = keras.tree.flatten(initial_state)
-        sizes = self._state_sizes()
-        if len(states) != len(sizes):
+        states, like = keras.tree.flatten(initial_state), self._state_like()
+        if len(states) != len(like):
             raise ValueError(
-                f"`initial_state` must hold {len(sizes)} tensor(s), of sizes "
-                f"{sizes}. Received: {len(states)} tensor(s)"
+                f"`initial_state` must hold {len(like)} tensor(s), of shapes "
+                f"{[(None, *state.shape[1:]) for state in like]}. Received: "
+                f"{len(states)} tensor(s)"
             )
-        return [tf.cast(state, self.compute_dtype) for state in states]
+        return [
+            tf.cast(state, spec.dtype)
+            for state, spec in zip(states, like, strict=True)
+        ]
 
 
 # What configures the layer; every other argument is the cell's.

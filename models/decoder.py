@@ -107,7 +107,6 @@ class Decoder(keras.Layer):
     ) -> None:
         self.embedding.build()
         self.attention_cell.build((None, self.embedding_dim), memory_shape)
-        self.attention_cell.built = True
         for bridge in keras.tree.flatten(self.bridges):
             bridge.build(summary_shape)
         self.output_layer.build((None, self.units))

@@ -61,15 +61,15 @@ class Seq2Seq(keras.Model):
 
     def build(self, input_shape: Any = None) -> None:
         encoder, decoder = self.encoder, self.decoder
-        encoder.build()
-        encoder.built = True
-        decoder.build(
-            (None, None),
-            (None, None, encoder.memory_size),
-            (None, encoder.summary_size),
-        )
-        decoder.built = True
-        self.built = True
+        # Parts that come from a file are built already.
+        if not encoder.built:
+            encoder.build()
+        if not decoder.built:
+            decoder.build(
+                (None, None),
+                (None, None, encoder.memory_size),
+                (None, encoder.summary_size),
+            )
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         mask = inputs["source"] != 0

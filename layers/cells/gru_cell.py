@@ -1,12 +1,16 @@
 """The gated recurrent unit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
+from keras_recurrent.layers.cells.recurrent_cell import (
+    Dot,
+    RecurrentCell,
+    plain_dot,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -99,7 +103,7 @@ class GRUCell(RecurrentCell):
         self,
         projected: Any,
         states: Sequence[Any],
-        dot: Callable[[Any, Any], Any] = tf.matmul,
+        dot: Dot = plain_dot,
     ) -> tuple[Any, list[Any]]:
         (h,) = states
         x_z, x_r, x_h = tf.split(projected, 3, axis=-1)
@@ -111,12 +115,11 @@ class GRUCell(RecurrentCell):
             r = self.recurrent_activation(x_r + u_r)
             candidate = self.activation(x_h + r * u_h)
         else:
-            gates, candidate = tf.split(
-                self.recurrent_kernel, [2 * self.units, self.units], axis=1
-            )
-            u_z, u_r = tf.split(dot(h, gates), 2, axis=-1)
+            kernel, split = self.recurrent_kernel, 2 * self.units
+            u_z, u_r = tf.split(dot(h, kernel, slice(split)), 2, axis=-1)
             r = self.recurrent_activation(x_r + u_r)
-            candidate = self.activation(x_h + dot(r * h, candidate))
+            u_h = dot(r * h, kernel, slice(split, None))
+            candidate = self.activation(x_h + u_h)
         z = self.recurrent_activation(x_z + u_z)
         h = z * h + (1 - z) * candidate
         return h, [h]

@@ -1,12 +1,16 @@
 """The long short-term memory cell."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
+from keras_recurrent.layers.cells.recurrent_cell import (
+    Dot,
+    RecurrentCell,
+    plain_dot,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -89,7 +93,7 @@ class LSTMCell(RecurrentCell):
         self,
         projected: Any,
         states: Sequence[Any],
-        dot: Callable[[Any, Any], Any] = tf.matmul,
+        dot: Dot = plain_dot,
     ) -> tuple[Any, list[Any]]:
         h, c = states
         gates = projected + dot(h, self.recurrent_kernel)  # (B, 4U)

@@ -6,6 +6,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+Dot = Callable[..., Any]
+"""`dot(state, kernel)` or `dot(state, kernel, columns)`, see `plain_dot`."""
+
+
+def plain_dot(state: Any, kernel: Any, columns: slice = slice(None)) -> Any:
+    """Multiply a state (B, U) with columns of a recurrent matrix (U, N)."""
+    if columns == slice(None):
+        return tf.matmul(state, kernel)
+    return tf.matmul(state, kernel[:, columns])
+
 
 class RecurrentCell(keras.Layer):
     """One time step of a recurrent layer, split into two parts.
@@ -129,14 +139,14 @@ class RecurrentCell(keras.Layer):
         self,
         projected: Any,
         states: Sequence[Any],
-        dot: Callable[[Any, Any], Any] = tf.matmul,
+        dot: Dot = plain_dot,
     ) -> tuple[Any, list[Any]]:
         """Return the output and the new states of one time step.
 
         Args:
             projected: (B, P), from `project`.
             states: The states of the step before, in order.
-            dot: Multiplies a state (B, U) with a recurrent matrix (U, N).
+            dot: Multiplies a state (B, U) with columns of a recurrent matrix.
 
         Returns:
             The output (B, U) and the list of new states.
@@ -167,14 +177,12 @@ class RecurrentCell(keras.Layer):
             return None
         return self._mask(batch_size, input_size, self.dropout)
 
-    def recurrent_dot(
-        self, batch_size: Any, training: bool
-    ) -> Callable[[Any, Any], Any]:
+    def recurrent_dot(self, batch_size: Any, training: bool) -> Dot:
         """Return the `dot` for `step`, with a new recurrent dropout mask."""
         if not (training and self.recurrent_dropout):
-            return tf.matmul
+            return plain_dot
         mask = self._mask(batch_size, self.output_size, self.recurrent_dropout)
-        return lambda state, kernel: tf.matmul(state * mask, kernel)
+        return lambda state, *kernel: plain_dot(state * mask, *kernel)
 
     def output_of(self, states: Sequence[Any]) -> Any:
         """Return the output (B, U) that belongs to these states."""

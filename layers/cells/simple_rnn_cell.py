@@ -1,12 +1,16 @@
 """The simple recurrent cell of Elman."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
+from keras_recurrent.layers.cells.recurrent_cell import (
+    Dot,
+    RecurrentCell,
+    plain_dot,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -71,7 +75,7 @@ class SimpleRNNCell(RecurrentCell):
         self,
         projected: Any,
         states: Sequence[Any],
-        dot: Callable[[Any, Any], Any] = tf.matmul,
+        dot: Dot = plain_dot,
     ) -> tuple[Any, list[Any]]:
         (h,) = states
         h = self.activation(projected + dot(h, self.recurrent_kernel))
