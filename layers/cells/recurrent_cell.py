@@ -7,11 +7,21 @@ import keras
 import tensorflow as tf
 
 Dot = Callable[..., Any]
-"""`dot(state, kernel)` or `dot(state, kernel, columns)`, see `plain_dot`."""
+"""The product that a cell's `step` multiplies with, see `plain_dot`."""
 
 
-def plain_dot(state: Any, kernel: Any, columns: slice = slice(None)) -> Any:
-    """Multiply a state (B, U) with columns of a recurrent matrix (U, N)."""
+def plain_dot(
+    state: Any, kernel: Any, columns: slice = slice(None), drop: bool = True
+) -> Any:
+    """Multiply a state with a recurrent matrix.
+
+    Args:
+        state: (B, U).
+        kernel: (U, N), a weight of the cell.
+        columns: The columns of the matrix to multiply with.
+        drop: Whether `state` is subject to recurrent dropout (of which there
+            is none here, see `RecurrentCell.recurrent_dot`).
+    """
     if columns == slice(None):
         return tf.matmul(state, kernel)
     return tf.matmul(state, kernel[:, columns])
@@ -182,7 +192,16 @@ class RecurrentCell(keras.Layer):
         if not (training and self.recurrent_dropout):
             return plain_dot
         mask = self._mask(batch_size, self.output_size, self.recurrent_dropout)
-        return lambda state, *kernel: plain_dot(state * mask, *kernel)
+
+        def dot(
+            state: Any,
+            kernel: Any,
+            columns: slice = slice(None),
+            drop: bool = True,
+        ) -> Any:
+            return plain_dot(state * mask if drop else state, kernel, columns)
+
+        return dot
 
     def output_of(self, states: Sequence[Any]) -> Any:
         """Return the output (B, U) that belongs to these states."""
