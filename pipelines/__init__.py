@@ -8,21 +8,38 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_recurrent.pipelines.batching import (
+        training_batches as training_batches,
+    )
+    from keras_recurrent.pipelines.error_rate import ErrorRates as ErrorRates
+    from keras_recurrent.pipelines.error_rate import error_rates as error_rates
     from keras_recurrent.pipelines.recipe import Recipe as Recipe
-    from keras_recurrent.pipelines.recipe import RecipeError as RecipeError
     from keras_recurrent.pipelines.recipe import load_recipe as load_recipe
+    from keras_recurrent.pipelines.recipe_file import RecipeError as RecipeError
+    from keras_recurrent.pipelines.sources import (
+        group_references as group_references,
+    )
+    from keras_recurrent.pipelines.sources import load_pairs as load_pairs
+    from keras_recurrent.pipelines.sources import read_texts as read_texts
     from keras_recurrent.pipelines.vocabulary import Vocabulary as Vocabulary
 
-_HOME = {
+# Where each public name lives.
+_MODULES = {
+    "ErrorRates": "error_rate",
     "Recipe": "recipe",
-    "RecipeError": "recipe",
+    "RecipeError": "recipe_file",
     "Vocabulary": "vocabulary",
+    "error_rates": "error_rate",
+    "group_references": "sources",
+    "load_pairs": "sources",
     "load_recipe": "recipe",
+    "read_texts": "sources",
+    "training_batches": "batching",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_HOME[name]}")
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
     return getattr(module, name)
