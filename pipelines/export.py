@@ -1,0 +1,58 @@
+"""A trained model as a SavedModel that needs nothing but TensorFlow."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from keras_recurrent.pipelines.predictor import load_predictor
+from keras_recurrent.pipelines.run import Run, RunError
+
+
+def export(run: Run, directory: str | Path) -> None:
+    """Write the model of `run` as a SavedModel, vocabularies included.
+
+    The signature `serving_default` takes `text` (N,), strings, and returns
+    `predictions`, `scores` and `alignments` as `Predictor` does. It consists
+    of core TensorFlow operations:
+
+        model = tf.saved_model.load(directory)
+        predict = model.signatures["serving_default"]
+        predict(text=tf.constant(["hello"]))["predictions"]
+
+    Args:
+        run: A trained run.
+        directory: Where to; it must be new or empty.
+
+    Raises:
+        RunError: something lies in `directory` already.
+    """
+    directory = Path(directory)
+    if directory.exists() and (
+        not directory.is_dir() or any(directory.iterdir())
+    ):
+        raise RunError(
+            f"{directory}: exists and is not empty. Nothing was overwritten: "
+            "remove it or export to another directory"
+        )
+    predictor = load_predictor(run)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, so that the last step is a mere renaming: there is
+    # either a whole export or none.
+    draft = tempfile.mkdtemp(prefix=".export-", dir=directory.parent)
+    try:
+        archive = keras.export.ExportArchive()
+        archive.track(predictor.model)
+        archive.track(predictor.source)  # for its look-up table
+        archive.add_endpoint(
+            "serving_default",
+            predictor.__call__,
+            input_signature=[tf.TensorSpec((None,), tf.string, "text")],
+        )
+        archive.write_out(draft, verbose=False)
+        Path(draft).chmod(0o755)
+        Path(draft).replace(directory)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
