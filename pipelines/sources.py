@@ -99,10 +99,10 @@ def _builder(data: DataConfig) -> Any:
     for side, feature in (("source", data.source), ("target", data.target)):
         known = builder.info.features
         if feature not in known or not _is_text(known[feature]):
-            texts = ", ".join(key for key in known if _is_text(known[key]))
+            texts = sorted(key for key in known if _is_text(known[key]))
             raise RecipeError(
                 f"data.{side}={feature!r}: dataset {name!r} has no such text "
-                f"feature. Its text features: {texts or 'none'}"
+                f"feature. Its text features: {', '.join(texts)}"
             )
     if builder.name == "cmudict":  # nothing to download: seconds, no progress
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
@@ -113,7 +113,7 @@ def _builder(data: DataConfig) -> Any:
 
 
 def _is_text(feature: Any) -> bool:
-    return feature.shape == () and feature.dtype in (tf.string, "str", object)
+    return feature.shape == () and feature.tf_dtype == tf.string
 
 
 def _load_file(path: Path, key: str) -> tf.data.Dataset:

@@ -1,0 +1,51 @@
+"""Every recipe among the examples is valid and finds its data."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from keras_recurrent.pipelines.recipe import Recipe, load_recipe
+from keras_recurrent.pipelines.sources import load_pairs, read_texts
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+RECIPES = sorted(EXAMPLES.rglob("*.y*ml"))
+SPLITS = ("train", "validation", "test")
+
+
+def test_there_are_recipes():
+    assert len(RECIPES) >= 2
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipe_is_valid(path):
+    recipe = load_recipe(path)
+    if recipe.data.files is not None:
+        for split in SPLITS:
+            assert load_pairs(recipe.data, split).cardinality() > 0
+
+
+def test_the_first_recipe_explains_every_key():
+    settings = yaml.safe_load((EXAMPLES / "cmudict.yaml").read_text())
+    for name, section in Recipe.model_fields.items():
+        left_out = set(section.annotation.model_fields) - set(settings[name])
+        assert left_out <= {"files"}  # what `dataset` excludes
+
+
+def test_no_date_is_in_two_files():
+    data = load_recipe(EXAMPLES / "tab_separated.yaml").data
+    dates = [set(read_texts(load_pairs(data, s))["target"]) for s in SPLITS]
+    assert [len(d) for d in dates] == [2_000, 200, 200]
+    assert len(set.union(*dates)) == 2_400
+
+
+def test_the_dates_can_be_made_again(tmp_path):
+    script = tmp_path / "make_dates.py"
+    script.write_text((EXAMPLES / "data" / "make_dates.py").read_text())
+    subprocess.run([sys.executable, str(script)], check=True)
+    for split in SPLITS:
+        name = f"dates.{split}.tsv"
+        made = (tmp_path / name).read_bytes()
+        assert made == (EXAMPLES / "data" / name).read_bytes()

@@ -1,0 +1,177 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_recurrent.pipelines.batching import training_batches
+from keras_recurrent.pipelines.vocabulary import Vocabulary
+
+LETTERS = Vocabulary(list("abc"))  # 4, 5, 6
+WORDS = Vocabulary(["x", "y"], "words")  # 4, 5
+
+
+def dataset(pairs):
+    sources, targets = zip(*pairs, strict=True)
+    return tf.data.Dataset.from_tensor_slices(
+        {"source": list(sources), "target": list(targets)}
+    )
+
+
+def random_pairs(count, seed=0):
+    random = np.random.default_rng(seed)
+    return [
+        (
+            "".join(random.choice(list("abc"), random.integers(0, 12))),
+            " ".join(random.choice(["x", "y"], random.integers(0, 12))),
+        )
+        for _ in range(count)
+    ]
+
+
+def rows(batches):
+    """Decode every row again, and check what teacher forcing asks for."""
+    for inputs, labels in batches.as_numpy_iterator():
+        source, target = inputs["source"], inputs["target"]
+        assert source.dtype == target.dtype == labels.dtype == np.int32
+        assert target.shape == labels.shape
+        lengths = np.count_nonzero(labels, axis=1)
+        for length, fed, wanted in zip(lengths, target, labels, strict=True):
+            if length == 0:  # a row of padding
+                assert not fed.any()
+                continue
+            assert fed[0] == 2 and wanted[length - 1] == 3
+            np.testing.assert_array_equal(fed[1:length], wanted[: length - 1])
+            assert not fed[length:].any() and not wanted[length:].any()
+        assert not source[lengths == 0].any()
+        sources = LETTERS.decode(source[lengths > 0]).numpy()
+        targets = WORDS.decode(labels[lengths > 0]).numpy()
+        for pair in zip(sources, targets, strict=True):
+            yield tuple(text.decode() for text in pair)
+
+
+def test_one_batch_by_hand():
+    pairs = dataset([("ab", "x y"), ("c", "y x y")])
+    ((inputs, labels),) = training_batches(
+        pairs, LETTERS, WORDS, 2, shuffle=False
+    )
+    np.testing.assert_array_equal(inputs["source"], [[4, 5], [6, 0]])
+    np.testing.assert_array_equal(
+        inputs["target"], [[2, 4, 5, 0], [2, 5, 4, 5]]
+    )
+    np.testing.assert_array_equal(labels, [[4, 5, 3, 0], [5, 4, 5, 3]])
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    st.integers(1, 60),
+    st.integers(1, 9),
+    st.booleans(),
+    st.booleans(),
+)
+def test_every_pair_once_an_epoch(count, batch_size, shuffle, static_shapes):
+    pairs = random_pairs(count)
+    batches = training_batches(
+        dataset(pairs),
+        LETTERS,
+        WORDS,
+        batch_size,
+        shuffle=shuffle,
+        static_shapes=static_shapes,
+    )
+    for _ in range(2):
+        assert Counter(rows(batches)) == Counter(pairs)
+    assert (
+        batches.cardinality() == len(list(batches)) == -(-count // batch_size)
+    )
+
+
+def test_more_pairs_than_a_pool():
+    pairs = random_pairs(450)
+    batches = training_batches(dataset(pairs), LETTERS, WORDS, 2)
+    assert Counter(rows(batches)) == Counter(pairs)
+    assert batches.cardinality() == 225
+
+
+def test_a_batch_has_similar_lengths():
+    batches = training_batches(
+        dataset(random_pairs(640)), LETTERS, WORDS, 16, seed=1
+    )
+    cells = sum(labels.size for _, labels in batches.as_numpy_iterator())
+    tokens = sum(
+        np.count_nonzero(labels) for _, labels in batches.as_numpy_iterator()
+    )
+    assert tokens / cells > 0.95  # at random it would be about 0.55
+
+
+def test_one_long_pair_is_kept():
+    pairs = [("a", "x")] * 5 + [("abc" * 1000, "x y " * 999 + "x y")]
+    batches = training_batches(dataset(pairs), LETTERS, WORDS, 2)
+    assert Counter(rows(batches)) == Counter(pairs)
+
+
+def order(batches):
+    return [labels.tolist() for _, labels in batches.as_numpy_iterator()]
+
+
+def test_shuffling_follows_the_seed(seed):
+    pairs = random_pairs(200)
+
+    def make(**arguments):
+        tf.random.set_seed(seed)
+        return training_batches(dataset(pairs), LETTERS, WORDS, 4, **arguments)
+
+    batches = make(seed=1)
+    first, second = order(batches), order(batches)
+    assert first != second  # each epoch anew
+    again = make(seed=1)
+    assert [order(again), order(again)] == [first, second]
+    assert order(make(seed=2)) != first
+    still = make(shuffle=False)
+    assert order(still) == order(still)
+
+
+def test_batches_come_in_no_order_of_length():
+    batches = training_batches(dataset(random_pairs(400)), LETTERS, WORDS, 4)
+    widths = [labels.shape[1] for _, labels in batches]
+    assert widths != sorted(widths)
+
+
+def test_static_shapes_are_few():
+    batches = training_batches(
+        dataset(random_pairs(201)), LETTERS, WORDS, 8, static_shapes=True
+    )
+    shapes = {
+        (*inputs["source"].shape, *labels.shape) for inputs, labels in batches
+    }
+    assert shapes <= {(8, s, 8, t) for s in (8, 16) for t in (8, 16)}
+
+
+def test_an_empty_source_has_one_step():
+    ((inputs, _),) = training_batches(dataset([("", "x")]), LETTERS, WORDS, 1)
+    np.testing.assert_array_equal(inputs["source"], [[0]])
+
+
+def test_unknown_cardinality():
+    pairs = dataset(random_pairs(10)).filter(lambda pair: True)
+    batches = training_batches(pairs, LETTERS, WORDS, 4)
+    assert len(list(batches)) == 3
+
+
+def test_an_iterator_can_be_saved(tmp_path):
+    pairs = dataset(random_pairs(60))
+    batches = training_batches(pairs, LETTERS, WORDS, 4)
+    iterator = iter(batches)
+    next(iterator)
+    path = tf.train.Checkpoint(it=iterator).write(str(tmp_path / "it"))
+    expected = [labels.numpy().tolist() for _, labels in iterator]
+    other = iter(batches)
+    tf.train.Checkpoint(it=other).read(path)
+    assert [labels.numpy().tolist() for _, labels in other] == expected
+
+
+def test_wrong_batch_size():
+    with pytest.raises(ValueError, match="Received: batch_size=0"):
+        training_batches(dataset([("a", "x")]), LETTERS, WORDS, 0)

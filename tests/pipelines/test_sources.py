@@ -1,0 +1,159 @@
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from keras_recurrent.pipelines.recipe import DataConfig, RecipeError
+from keras_recurrent.pipelines.sources import (
+    group_references,
+    load_pairs,
+    read_texts,
+)
+
+
+class TinyTranslation(tfds.core.GeneratorBasedBuilder):
+    """A dataset like those of the catalogue, made of a few sentences."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(
+                {
+                    "en": tfds.features.Text(),
+                    "pt": tfds.features.Text(),
+                    "score": tfds.features.Scalar(tf.int32),
+                }
+            ),
+        )
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        for number, (en, pt) in enumerate([("good", "bom"), ("sea", "mar")]):
+            yield number, {"en": en, "pt": pt, "score": number}
+
+
+@pytest.fixture
+def load_file(tmp_path):
+    def load(content, split="train"):
+        path = tmp_path / "data.tsv"
+        path.write_bytes(content)
+        files = {"train": path, "validation": path, "test": path}
+        return load_pairs(DataConfig.model_validate({"files": files}), split)
+
+    return load
+
+
+def as_tuples(pairs):
+    texts = read_texts(pairs)
+    return list(zip(texts["source"], texts["target"], strict=True))
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_columns_of_a_file(load_file, split):
+    pairs = load_file("a\tb c\né\t x \tignored\n".encode(), split)
+    assert as_tuples(pairs) == [("a", "b c"), ("é", " x ")]
+    assert pairs.cardinality() == 2
+    assert pairs.element_spec == {
+        "source": tf.TensorSpec([], tf.string),
+        "target": tf.TensorSpec([], tf.string),
+    }
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a\tb\r\n\r\nc\td\r\n",  # Windows
+        b"\xef\xbb\xbfa\tb\r\nc\td",  # Windows, with a byte order mark
+        b"\n \na\tb\n\t\nc\td\n\n",  # blank lines
+        b"a\tb\nc\td",  # no line break at the end
+    ],
+)
+def test_ways_to_write_a_file(load_file, content):
+    pairs = load_file(content)
+    assert as_tuples(pairs) == [("a", "b"), ("c", "d")]
+    assert pairs.cardinality() == 2
+
+
+def test_long_files_are_read_in_their_order(load_file):
+    expected = [(f"s{n}", f"t{n}") for n in range(5_000)]
+    content = "".join(f"{s}\t{t}\n" for s, t in expected).encode()
+    pairs = load_file(content)
+    assert as_tuples(pairs) == expected
+    assert as_tuples(pairs) == expected  # and again, now from memory
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a\tb\n\nc d\n", "data.tsv, line 3: expected a source, a tab and"),
+        (b"a\tb\nc\t\r\n", "data.tsv, line 2: expected a source, a tab and"),
+        (b"\tb\n", "data.tsv, line 1: expected a source, a tab and"),
+        (b"a\tb\nc\t\xff\n", "data.tsv, line 2: not UTF-8"),
+        (b"", r"^data\.files\.train='.*data.tsv': the file has no pairs"),
+        (b"\n\r\n \n", "the file has no pairs"),
+    ],
+)
+def test_malformed_files(load_file, content, message):
+    with pytest.raises(RecipeError, match=message) as error:
+        load_file(content)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_files(tmp_path):
+    files = {name: tmp_path / name for name in ("train", "validation", "test")}
+    data = DataConfig.model_validate({"files": files})
+    expected = r"^data\.files\.test='.*/test': No such file"
+    with pytest.raises(RecipeError, match=expected):
+        load_pairs(data, "test")
+
+
+def tiny(tmp_path, **settings):
+    defaults = {
+        "dataset": "tiny_translation",
+        "directory": tmp_path,
+        "source": "pt",
+        "target": "en",
+    }
+    return DataConfig.model_validate(defaults | settings)
+
+
+def test_features_of_a_dataset(tmp_path):
+    pairs = load_pairs(tiny(tmp_path), "train")
+    assert sorted(as_tuples(pairs)) == [("bom", "good"), ("mar", "sea")]
+    assert pairs.cardinality() == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"source": "fr"}, "data.source='fr': .*text features: en, pt$"),
+        ({"target": "score"}, "data.target='score': .*text features: en, pt$"),
+        ({"dataset": "cmudct"}, "'cmudct': no such dataset. Did you mean cmud"),
+        ({"dataset": "a b"}, "data.dataset='a b': "),
+        ({"dataset": "tiny_translation/x"}, "data.dataset='tiny_translation/x"),
+    ],
+)
+def test_wrong_names(tmp_path, settings, message):
+    with pytest.raises(RecipeError, match=message) as error:
+        load_pairs(tiny(tmp_path, **settings), "train")
+    assert "\n" not in str(error.value)
+
+
+def test_a_dataset_without_the_split(tmp_path):
+    with pytest.raises(RecipeError, match="no split 'test'. Its splits: train"):
+        load_pairs(tiny(tmp_path), "test")
+
+
+def test_a_translation_of_the_catalogue_has_its_languages(tmp_path):
+    # Wrong features are found before anything is downloaded.
+    data = tiny(tmp_path, dataset="ted_hrlr_translate/pt_to_en", source="fr")
+    with pytest.raises(RecipeError, match="Its text features: en, pt"):
+        load_pairs(data, "train")
+
+
+def test_references_are_grouped_by_source(load_file):
+    pairs = load_file(b"a\tx\nb\ty\na\tz\na\tx\n")
+    assert group_references(pairs) == {"a": ["x", "z"], "b": ["y"]}

@@ -1,0 +1,210 @@
+from collections import Counter
+
+import keras
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_recurrent.pipelines.vocabulary import Vocabulary
+
+# Any text that UTF-8 can hold, without NUL, where ICU ends a string.
+texts = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+)
+
+
+def as_text(tensor):
+    return [text.decode() for text in tensor.numpy().tolist()]
+
+
+def test_frequent_tokens_come_first_then_the_alphabet():
+    vocabulary = Vocabulary.build(["bc", "ab", "b"])
+    assert vocabulary.tokens == ("b", "a", "c")
+    assert len(vocabulary) == 7
+    assert vocabulary.encode(["abz", ""]).to_list() == [[5, 4, 1], []]
+
+
+def test_order_does_not_depend_on_the_order_of_texts():
+    words = ["x y", "z", "y", "é"]
+    forward = Vocabulary.build(words, "words")
+    assert forward.tokens == ("y", "x", "z", "é")
+    assert Vocabulary.build(words[::-1], "words").tokens == forward.tokens
+
+
+def test_the_most_frequent_tokens_are_kept():
+    vocabulary = Vocabulary.build(["aaabbc"], max_size=6)
+    assert vocabulary.tokens == ("a", "b")
+    assert len(vocabulary) == 6
+
+
+def test_many_texts_are_counted_like_few():
+    lines = [f"w{number % 7} w{number % 11}" for number in range(25_000)]
+    counts = Counter(word for line in lines for word in line.split())
+    expected = sorted(counts, key=lambda word: (-counts[word], word))
+    assert list(Vocabulary.build(lines, "words").tokens) == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(texts)
+def test_characters_come_back(text):
+    vocabulary = Vocabulary.build([text, "x"])
+    assert len(vocabulary) == 4 + len({*text, "x"})
+    ids = vocabulary.encode([text, "x"])
+    assert ids.dtype == tf.int32
+    assert ids.row_lengths().numpy().tolist() == [len(text), 1]
+    assert as_text(vocabulary.decode(ids.to_tensor())) == [text, "x"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(texts, max_size=3))
+def test_words_come_back(words):
+    line = "\t ".join(words).encode()
+    vocabulary = Vocabulary.build([line, "x"], "words")
+    ids = vocabulary.encode([line])
+    expected = b" ".join(line.split())  # bytes split at ASCII space only
+    assert vocabulary.decode(ids.to_tensor()).numpy().tolist() == [expected]
+
+
+@settings(max_examples=100, deadline=None)
+@given(texts)
+def test_saving_keeps_every_token(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("vocabulary") / "tokens.txt"
+    vocabulary = Vocabulary.build([text + "\n\r\\ \t\u2028\x85\ufeff"])
+    vocabulary.save(path)
+    assert path.read_bytes().count(b"\n") == len(vocabulary.tokens)
+    loaded = Vocabulary.load(path)
+    assert loaded.tokens == vocabulary.tokens
+
+
+def test_an_ordinary_file_has_a_token_a_line(tmp_path):
+    path = tmp_path / "tokens.txt"
+    Vocabulary(["a b", " ", "é"]).save(path)
+    assert path.read_bytes() == "a b\n \né\n".encode()
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    path = tmp_path / "tokens.txt"
+    path.write_text("a\n\nb\n")
+    with pytest.raises(ValueError, match="1 of them empty"):
+        Vocabulary.load(path)
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [("upper", "STRASSE"), ("lower", "straße"), ("keep", "Straße")],
+)
+def test_case_follows_unicode(case, expected):
+    vocabulary = Vocabulary.build(["Straße"], case=case)
+    ids = vocabulary.encode(["Straße"]).to_tensor()
+    assert as_text(vocabulary.decode(ids)) == [expected]
+
+
+@pytest.mark.parametrize("split", ["characters", "words"])
+@pytest.mark.parametrize("case", ["keep", "upper", "lower"])
+def test_bytes_that_are_not_text_are_unknown(split, case):
+    vocabulary = Vocabulary.build(["a b"], split, case)
+    ids = vocabulary.encode([b"\xff", b"\xf0\x9f", b"\x00", b"", "😀"])
+    assert ids[0].numpy().tolist() == [1]
+    assert ids[1].numpy().tolist() == [1]
+    assert ids[3].numpy().tolist() == []
+    assert ids[4].numpy().tolist() == [1]
+    with_rest = Vocabulary.build([b"\xff\n"], split, case)
+    assert "\ufffd" in with_rest.tokens
+
+
+def test_texts_cannot_forge_special_ids():
+    line = "[END] [START] [UNK] x"
+    vocabulary = Vocabulary.build([line], "words")
+    ids = vocabulary.encode([line])
+    assert min(ids.to_list()[0]) >= 4
+    assert as_text(vocabulary.decode(ids.to_tensor())) == [line]
+    others = Vocabulary(["x"], "words")
+    assert others.encode([line]).to_list() == [[1, 1, 1, 4]]
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [
+        ("characters", ["ab", "[UNK]a", "", "ab"]),
+        ("words", ["a b", "[UNK] a", "", "a b"]),
+    ],
+)
+def test_decoding_stops_at_the_end(split, expected):
+    vocabulary = Vocabulary(["a", "b"], split)
+    ids = [
+        [4, 5, 3, 4, 3],  # after the end nothing counts
+        [2, 1, 4, 0, 3],  # start and padding are no tokens
+        [3, 4, 4, 4, 4],
+        [0, 4, 0, 5, 0],
+    ]
+    assert as_text(vocabulary.decode(ids)) == expected
+    beams = vocabulary.decode([ids, ids])  # (2, 4, 5)
+    assert beams.shape == (2, 4)
+    assert as_text(beams[1]) == expected
+
+
+def test_decoded_tokens_keep_their_places():
+    vocabulary = Vocabulary(["a", " "])
+    tokens = vocabulary.decode_tokens([[2, 4, 5, 3, 4], [99, -1, 1, 0, 4]])
+    assert tokens.numpy().tolist() == [
+        [b"", b"a", b" ", b"", b""],
+        [b"[UNK]", b"[UNK]", b"[UNK]", b"", b"a"],
+    ]
+
+
+def test_nothing_in_nothing_out():
+    vocabulary = Vocabulary(["a"], "words")
+    assert vocabulary.encode([]).to_list() == []
+    assert as_text(vocabulary.decode(tf.zeros([2, 0], tf.int32))) == ["", ""]
+
+
+@pytest.mark.parametrize("split", ["characters", "words"])
+def test_in_a_dataset_and_in_a_graph(split):
+    vocabulary = Vocabulary.build(["a b c"], split, "upper")
+    lines = ["a b", "", "c z"]
+    expected = vocabulary.encode(lines).to_list()
+    dataset = tf.data.Dataset.from_tensor_slices(lines).batch(3)
+    (ids,) = dataset.map(vocabulary.encode)
+    assert ids.to_list() == expected
+
+    @tf.function
+    def there_and_back(texts):
+        return vocabulary.decode(vocabulary.encode(texts).to_tensor())
+
+    assert as_text(there_and_back(tf.constant(lines)))[0] == "A B"
+
+
+def test_export_needs_no_vocabulary_file(tmp_path):
+    vocabulary = Vocabulary.build(["abc", "d e"])
+    archive = keras.export.ExportArchive()
+    archive.track(vocabulary)
+    archive.add_endpoint(
+        "serve",
+        lambda text: vocabulary.decode(vocabulary.encode(text).to_tensor()),
+        input_signature=[tf.TensorSpec([None], tf.string, name="text")],
+    )
+    archive.write_out(str(tmp_path / "export"), verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path / "export"))
+    lines = tf.constant(["a d", "", "z", b"\xff"])
+    assert as_text(loaded.serve(lines)) == ["a d", "", "[UNK]", "[UNK]"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([],), "Received: 0 tokens"),
+        ((["a", ""],), "1 of them empty"),
+        ((["a", "b", "a"],), r"repeated: \['a'\]"),
+        ((["a"], "letters"), "`split` must be one of characters, words"),
+        ((["a"], "words", "title"), "`case` must be one of keep, upper, lower"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Vocabulary(*arguments)
+
+
+def test_texts_without_tokens():
+    with pytest.raises(ValueError, match="Received: 0 tokens"):
+        Vocabulary.build(["", "  "], "words")
