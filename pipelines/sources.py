@@ -2,7 +2,7 @@
 
 import difflib
 import io
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from keras_recurrent.pipelines.recipe_file import RecipeError
 
 # Data up to this size stays in memory after the first epoch.
 _CACHE_BYTES = 2**28
+_BYTE_ORDER_MARK = "\ufeff".encode()
 
 
 def load_pairs(data: DataConfig, split: str) -> tf.data.Dataset:
@@ -104,11 +105,18 @@ def _builder(data: DataConfig) -> Any:
                 f"data.{side}={feature!r}: dataset {name!r} has no such text "
                 f"feature. Its text features: {', '.join(texts)}"
             )
-    if builder.name == "cmudict":  # nothing to download: seconds, no progress
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+    with ExitStack() as stack:
+        if builder.name == "cmudict":  # takes seconds: no need for progress
+            stack.enter_context(redirect_stdout(io.StringIO()))
+            stack.enter_context(redirect_stderr(io.StringIO()))
+        try:
             builder.download_and_prepare()
-    else:
-        builder.download_and_prepare()
+        except OSError as error:  # no network, no space, no permission
+            reason = " ".join(str(error).split())
+            raise RecipeError(
+                f"data.dataset={name!r}: cannot be prepared in "
+                f"{builder.data_dir}: {reason}"
+            ) from error
     return builder
 
 
@@ -137,27 +145,31 @@ def _split_columns(lines: tf.Tensor) -> dict[str, tf.Tensor]:
 
 def _check_file(path: Path, key: str) -> int:
     """Return the number of pairs in the file."""
+    count = 0
     try:
         with path.open("rb") as file:
-            lines = file.read().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+            for number, line in enumerate(file, start=1):
+                line = line.removeprefix(_BYTE_ORDER_MARK).removesuffix(b"\n")
+                if line.strip():
+                    _check_line(line.removesuffix(b"\r"), path, number)
+                    count += 1
     except OSError as error:
         raise RecipeError(f"{key}={str(path)!r}: {error.strerror}") from None
-    count = 0
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        count += 1
-        try:
-            columns = line.decode("utf-8").split("\t")[:2]
-        except UnicodeDecodeError:
-            raise RecipeError(
-                f"{path}, line {number}: not UTF-8. Received: {line[:60]!r}"
-            ) from None
-        if len(columns) < 2 or not all(c.strip() for c in columns):
-            raise RecipeError(
-                f"{path}, line {number}: expected a source, a tab and a "
-                f"target. Received: {line[:60].decode('utf-8', 'replace')!r}"
-            )
     if not count:
         raise RecipeError(f"{key}={str(path)!r}: the file has no pairs")
     return count
+
+
+def _check_line(line: bytes, path: Path, number: int) -> None:
+    expected = "a source, a tab and a target"
+    try:
+        columns = line.decode("utf-8").split("\t")[:2]
+    except UnicodeDecodeError:
+        expected, columns = "UTF-8", []
+    if b"\r" in line:  # TextLineDataset would drop it
+        expected, columns = "lines that end in \\n or \\r\\n", []
+    if len(columns) < 2 or not all(column.strip() for column in columns):
+        raise RecipeError(
+            f"{path}, line {number}: expected {expected}. "
+            f"Received: {line[:60].decode('utf-8', 'backslashreplace')!r}"
+        )

@@ -91,7 +91,8 @@ def test_long_files_are_read_in_their_order(load_file):
         (b"a\tb\n\nc d\n", "data.tsv, line 3: expected a source, a tab and"),
         (b"a\tb\nc\t\r\n", "data.tsv, line 2: expected a source, a tab and"),
         (b"\tb\n", "data.tsv, line 1: expected a source, a tab and"),
-        (b"a\tb\nc\t\xff\n", "data.tsv, line 2: not UTF-8"),
+        (b"a\tb\nc\t\xff\n", "data.tsv, line 2: expected UTF-8"),
+        (b"a\tb\rc\td\r", r"data.tsv, line 1: expected lines that end in"),
         (b"", r"^data\.files\.train='.*data.tsv': the file has no pairs"),
         (b"\n\r\n \n", "the file has no pairs"),
     ],
@@ -145,6 +146,23 @@ def test_wrong_names(tmp_path, settings, message):
 def test_a_dataset_without_the_split(tmp_path):
     with pytest.raises(RecipeError, match="no split 'test'. Its splits: train"):
         load_pairs(tiny(tmp_path), "test")
+
+
+def test_a_dataset_that_cannot_be_prepared(tmp_path, monkeypatch):
+    def no_network(*arguments, **options):
+        raise ConnectionError("no route\nto host")
+
+    monkeypatch.setattr(TinyTranslation, "_split_generators", no_network)
+    with pytest.raises(RecipeError, match="prepared in .*: no route to host"):
+        load_pairs(tiny(tmp_path), "train")
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    data = tiny(tmp_path, dataset="cmudict", source="word", target="phonemes")
+    data = data.model_copy(update={"directory": tmp_path / "file"})
+    with pytest.raises(RecipeError, match="data.dataset='cmudict': cannot be"):
+        load_pairs(data, "train")
 
 
 def test_a_translation_of_the_catalogue_has_its_languages(tmp_path):
