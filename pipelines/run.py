@@ -31,6 +31,8 @@ class Run:
         self.predictions = folder / "predictions.tsv"
         self.training_picture = folder / "pictures" / "training.png"
         self.attention_picture = folder / "pictures" / "attention.png"
+        self.search = folder / "search"
+        self.best = folder / "best.yaml"
         self.export = folder / "export"
 
     @classmethod

@@ -17,6 +17,7 @@ from keras_recurrent.models import (
     Seq2Seq,
 )
 from keras_recurrent.pipelines.batching import training_batches
+from keras_recurrent.pipelines.plots import training_figure
 from keras_recurrent.pipelines.recipe import (
     ModelConfig,
     Recipe,
@@ -159,6 +160,8 @@ def train(run: Run) -> bool:
             f"{run.folder}: the loss is not a number, so no model was saved. "
             f"Try a training.learning_rate below {config.learning_rate}"
         )
+    run.training_picture.parent.mkdir(exist_ok=True)
+    training_figure(run.history()).savefig(run.training_picture, dpi=150)
     return True
 
 

@@ -1,0 +1,76 @@
+"""Pictures of a run: what attention looked at and how training went."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+
+def attention_figure(
+    sources: Sequence[Sequence[str]],
+    predictions: Sequence[Sequence[str]],
+    alignments: Sequence[np.ndarray],
+) -> Figure:
+    """Draw a heat map per sentence, source to the right, prediction down.
+
+    Args:
+        sources: the tokens of each source.
+        predictions: the tokens of each prediction.
+        alignments: for each sentence (L, S), with at least as many rows as
+            the prediction and columns as the source have tokens.
+
+    Raises:
+        ValueError: an alignment is smaller than its tokens.
+    """
+    columns = max(map(len, sources), default=1)
+    rows = max(map(len, predictions), default=1)
+    figure = Figure(
+        figsize=(len(sources) * (0.3 * columns + 0.8), 0.3 * rows + 1.2),
+        layout="constrained",
+    )
+    panels = figure.subplots(
+        1, len(sources), squeeze=False, width_ratios=list(map(len, sources))
+    )[0]
+    for axes, source, prediction, weights in zip(
+        panels, sources, predictions, alignments, strict=True
+    ):
+        shape = (len(prediction), len(source))
+        if np.less(weights.shape, shape).any():
+            raise ValueError(
+                f"an alignment must be at least {shape} for its tokens. "
+                f"Received: {weights.shape}"
+            )
+        image = axes.imshow(
+            weights[: shape[0], : shape[1]], cmap="Blues", vmin=0, vmax=1
+        )
+        axes.set_xticks(range(shape[1]), source)
+        axes.set_yticks(range(shape[0]), prediction)
+        axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    figure.colorbar(image, ax=list(panels), label="attention", shrink=0.6)
+    return figure
+
+
+def training_figure(history: Sequence[dict[str, Any]]) -> Figure:
+    """Draw loss and accuracy by epoch, of training and of validation.
+
+    Args:
+        history: the metrics of each epoch, as in `metrics.jsonl`.
+    """
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    epochs = [epoch["epoch"] for epoch in history]
+    for axes, metric in zip(
+        figure.subplots(1, 2), ("loss", "accuracy"), strict=True
+    ):
+        for name, label in (
+            (metric, "training"),
+            (f"val_{metric}", "validation"),
+        ):
+            values = [epoch[name] for epoch in history]
+            axes.plot(epochs, values, marker="o", label=label)
+        axes.set(xlabel="epoch", ylabel=metric)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure

@@ -1,0 +1,279 @@
+"""The command line. TensorFlow is imported by the commands that need it."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from keras_recurrent.version import __version__
+
+
+class _Commands(TyperGroup):
+    """Shows mistakes of the user as one line instead of a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        from keras_recurrent.pipelines.recipe import RecipeError
+        from keras_recurrent.pipelines.run import RunError
+
+        try:
+            return super().invoke(ctx)
+        except (RecipeError, RunError) as error:
+            _fail(str(error), 2)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            name = f"{error.filename}: " if error.filename else ""
+            _fail(f"{name}{error.strerror or error}", 2)
+        except KeyboardInterrupt:
+            _fail("Interrupted. To go on, give the same command again.", 130)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Recurrent sequence models with attention: train them, search for "
+    "good settings, measure, predict and export. Start with "
+    "`keras-recurrent demo`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+
+Recipe = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RECIPE", help="YAML file: what to train, on what, and how."
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="KEY=VALUE",
+        help="Values that beat the recipe's, such as training.epochs=3.",
+        show_default=False,
+    ),
+]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder that `train` made.")
+]
+NewRunFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--run",
+        metavar="RUN",
+        help="Folder for all results; runs/ and the recipe's name if not "
+        "given. If it holds an unfinished run, that goes on.",
+        show_default=False,
+    ),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and exit.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: keras-recurrent demo")
+def demo(
+    run: Annotated[
+        Path,
+        typer.Option("--run", metavar="RUN", help="Folder for all results."),
+    ] = Path("runs/demo"),
+) -> None:
+    """Learn to pronounce English words, from the search to a served model.
+
+    Takes about 6 minutes on two cores. Interrupted and started again, it goes
+    on where it was.
+    """
+    _load_tensorflow()
+    from keras_recurrent.demo import run_demo
+
+    run_demo(run)
+
+
+@app.command(
+    epilog="Example: keras-recurrent train examples/pronounce.yaml "
+    "model.cell=lstm --run runs/lstm"
+)
+def train(
+    recipe: Recipe, overrides: Overrides = None, run: NewRunFolder = None
+) -> None:
+    """Train the model of a recipe.
+
+    After each epoch the best model so far is in the run folder. An
+    interrupted run goes on after its last whole epoch.
+    """
+    opened = _new_run(recipe, overrides, run, create=True)
+    _load_tensorflow()
+    from keras_recurrent.pipelines.training import train
+
+    if not train(opened):
+        print(f"{opened.folder}: training is finished already.")
+    print(f"Model: {opened.model}")
+    print(f"Picture: {opened.training_picture}")
+    print(f"Next: keras-recurrent evaluate {opened.folder}")
+
+
+@app.command(
+    epilog="Example: keras-recurrent tune examples/pronounce.yaml "
+    "tuning.max_trials=20"
+)
+def tune(
+    recipe: Recipe, overrides: Overrides = None, run: NewRunFolder = None
+) -> None:
+    """Search for good hyperparameters and write a recipe with the best.
+
+    What is tried stands in the recipe, under `tuning`. An interrupted search
+    goes on with the trial that was interrupted.
+    """
+    opened = _new_run(recipe, overrides, run, create=False)
+    _load_tensorflow()
+    from rich.console import Console
+
+    from keras_recurrent.tuning import results_table, tune
+
+    Console().print(results_table(tune(opened)))
+    print(f"Results: {opened.search / 'results.csv'}")
+    print(f"Best recipe: {opened.best}")
+    print(f"Next: keras-recurrent train {opened.best} --run {opened.folder}")
+
+
+@app.command(epilog="Example: keras-recurrent evaluate runs/demo")
+def evaluate(run: RunFolder) -> None:
+    """Measure the error rates of a trained model on the test split.
+
+    Also writes all predictions and a picture of the attention.
+    """
+    opened = _open_run(run)
+    _load_tensorflow()
+    from rich.console import Console
+
+    from keras_recurrent.pipelines.evaluation import evaluate
+
+    Console().print(evaluate(opened).table())
+    print(f"Predictions: {opened.predictions}")
+    print(f"Picture: {opened.attention_picture}")
+    print(f"Next: keras-recurrent predict {run} TEXT")
+
+
+@app.command(
+    epilog="Examples: keras-recurrent predict runs/demo hello world; "
+    "keras-recurrent predict runs/demo < words.txt"
+)
+def predict(
+    run: RunFolder,
+    text: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TEXT",
+            help="Texts to work on; without any, the lines of standard input.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Print what a trained model makes of texts: text, tab, result."""
+    opened = _open_run(run)
+    _load_tensorflow()
+    import tensorflow as tf
+
+    from keras_recurrent.pipelines.predictor import load_predictor
+
+    predictor = load_predictor(opened)
+    lines: Iterable[bytes] = sys.stdin.buffer
+    if text:
+        lines = map(os.fsencode, text)
+    # At a terminal every line is answered at once.
+    size = 1 if not text and sys.stdin.isatty() else 256
+    for batch in _batched((line.rstrip(b"\r\n") for line in lines), size):
+        predictions = predictor(tf.constant(batch))["predictions"].numpy()
+        for line, prediction in zip(batch, predictions, strict=True):
+            print(f"{line.decode(errors='replace')}\t{prediction.decode()}")
+        sys.stdout.flush()
+
+
+@app.command(epilog="Example: keras-recurrent export runs/demo served/demo")
+def export(
+    run: RunFolder,
+    directory: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="New directory for the SavedModel."),
+    ],
+) -> None:
+    """Write a trained model as a SavedModel that needs only TensorFlow.
+
+    Its signature `serving_default` takes `text` and returns `predictions`,
+    `scores` and `alignments`.
+    """
+    opened = _open_run(run)
+    _load_tensorflow()
+    from keras_recurrent.pipelines.export import export
+
+    export(opened, directory)
+    print(f"SavedModel: {directory}")
+
+
+def main() -> None:
+    app(prog_name="keras-recurrent")
+
+
+def _new_run(
+    recipe: Path, overrides: list[str] | None, folder: Path | None, create: bool
+) -> Any:
+    """Check the recipe before anything slow is imported."""
+    from keras_recurrent.pipelines.recipe import load_recipe
+    from keras_recurrent.pipelines.run import Run
+
+    loaded = load_recipe(recipe, overrides or ())
+    folder = folder or Path("runs") / recipe.stem
+    return Run.create(loaded, folder) if create else Run(folder, loaded)
+
+
+def _open_run(folder: Path) -> Any:
+    from keras_recurrent.pipelines.run import Run
+
+    return Run.open(folder)
+
+
+def _load_tensorflow() -> None:
+    """Import TensorFlow without the notices that it writes to stderr."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        # TensorFlow 2.21 writes some before it reads the level above.
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+def _batched(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    lines = iter(lines)
+    while batch := list(islice(lines, size)):
+        yield batch
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"keras-recurrent: {message}", file=sys.stderr)
+    raise typer.Exit(code)

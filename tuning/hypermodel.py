@@ -1,0 +1,56 @@
+"""How one choice of hyperparameters is built and trained."""
+
+import time
+from typing import Any
+
+import keras
+import keras_tuner as kt
+
+from keras_recurrent.models import Seq2Seq
+from keras_recurrent.pipelines.recipe import Recipe
+from keras_recurrent.pipelines.training import (
+    build_model,
+    compile_model,
+    verbosity,
+)
+from keras_recurrent.tuning.space import space
+
+
+class Seq2SeqHyperModel(kt.HyperModel):
+    """Builds, compiles and fits the model that `space` describes.
+
+    Args:
+        recipe: What is searched and what is fixed.
+        source_size: Size of the source vocabulary.
+        target_size: Size of the target vocabulary.
+    """
+
+    def __init__(
+        self, recipe: Recipe, source_size: int, target_size: int
+    ) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.source_size = source_size
+        self.target_size = target_size
+
+    def build(self, hp: kt.HyperParameters) -> Seq2Seq:
+        chosen = space(hp, self.recipe)
+        # Each trial the same, whether or not the search was interrupted.
+        keras.utils.set_random_seed(chosen.training.seed)
+        model = build_model(chosen.model, self.source_size, self.target_size)
+        compile_model(model, chosen.training)
+        return model
+
+    def fit(
+        self, hp: kt.HyperParameters, model: Seq2Seq, *args: Any, **kwargs: Any
+    ) -> keras.callbacks.History:
+        values = (f"{key}={value}" for key, value in hp.values.items())
+        print("Trying", ", ".join(values), flush=True)
+        began = time.perf_counter()
+        history = model.fit(*args, **(kwargs | {"verbose": verbosity()}))
+        # As metrics, KerasTuner keeps these two with the trial.
+        seconds = time.perf_counter() - began
+        epochs = len(history.epoch)
+        history.history["seconds"] = [seconds] * epochs
+        history.history["parameters"] = [model.count_params()] * epochs
+        return history

@@ -1,0 +1,175 @@
+"""Trying many choices of hyperparameters and keeping the best."""
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras_tuner as kt
+from rich.table import Table
+
+from keras_recurrent.pipelines.run import Run, RunError, keep_recipe
+from keras_recurrent.pipelines.training import (
+    build_vocabularies,
+    load_batches,
+)
+from keras_recurrent.tuning.hypermodel import Seq2SeqHyperModel
+from keras_recurrent.tuning.space import space
+
+_OBJECTIVE = "val_loss"
+
+
+class TrialResult(NamedTuple):
+    """What came of one choice of hyperparameters."""
+
+    rank: int | None
+    """1 is the best; None has failed or was never finished."""
+    status: str
+    """`completed`, `failed` or `running`."""
+    values: dict[str, Any]
+    """The choice, by name."""
+    objective: float | None
+    """The lowest validation loss."""
+    seconds: float | None
+    parameters: int | None
+    """Number of weights of the model."""
+    message: str
+    """Why it failed."""
+
+
+def tune(run: Run) -> list[TrialResult]:
+    """Search as the recipe says; an interrupted search goes on.
+
+    Writes the results (`search/results.csv`) and the recipe with the best
+    values (`best.yaml`).
+
+    Returns:
+        The results, best first and failed ones last.
+
+    Raises:
+        RunError: the folder has a search with another recipe, or no trial
+            completed.
+    """
+    recipe = run.recipe
+    keep_recipe(recipe, run.search / "recipe.yaml")
+    vocabularies = build_vocabularies(recipe)
+    train, validation = load_batches(recipe, vocabularies, recipe.training.seed)
+    steps = recipe.tuning.steps_per_epoch
+    tuner = _tuner(run, Seq2SeqHyperModel(recipe, *map(len, vocabularies)))
+    tuner.search(
+        train if steps is None else train.repeat(),
+        steps_per_epoch=steps,
+        validation_data=validation,
+        epochs=recipe.tuning.epochs,
+        shuffle=False,
+        verbose=0,
+    )
+    trials = sorted(tuner.oracle.trials.values(), key=_order)
+    results = [_result(rank, trial) for rank, trial in enumerate(trials, 1)]
+    _write_results(results, run.search / "results.csv")
+    if results[0].rank is None:
+        raise RunError(
+            f"{run.search}: all {len(results)} trials failed; the first one "
+            f"with: {results[0].message}"
+        )
+    space(trials[0].hyperparameters, recipe).save(run.best)
+    return results
+
+
+def results_table(results: Sequence[TrialResult]) -> Table:
+    """The results for printing, failed trials marked."""
+    table = Table(title=f"Search: {len(results)} trials")
+    names = _value_names(results)
+    for column in ("rank", "status", *names):
+        table.add_column(column)
+    for column in ("validation loss", "seconds", "parameters"):
+        table.add_column(column, justify="right")
+    for result in results:
+        table.add_row(
+            _text(result.rank),
+            result.status,
+            *(_text(result.values.get(name)) for name in names),
+            _text(result.objective, ".4f"),
+            _text(result.seconds, ".1f"),
+            _text(result.parameters, ",d"),
+            style={1: "bold", None: "red"}.get(result.rank),
+        )
+    return table
+
+
+def _tuner(run: Run, hypermodel: Seq2SeqHyperModel) -> kt.Tuner:
+    """Make a tuner, or reload the one in the folder."""
+    config = run.recipe.tuning
+    common: dict[str, Any] = {
+        "hypermodel": hypermodel,
+        "objective": kt.Objective(_OBJECTIVE, "min"),
+        # KerasTuner takes 0 for "any seed".
+        "seed": run.recipe.training.seed + 1,
+        # Failures are shown in the table; they end nothing.
+        "max_consecutive_failed_trials": 10**6,
+        "executions_per_trial": 1,
+        "directory": run.search.parent,
+        "project_name": run.search.name,
+        "overwrite": False,
+    }
+    if config.algorithm == "hyperband":
+        return kt.Hyperband(max_epochs=config.epochs, **common)
+    tuner = kt.RandomSearch(max_trials=config.max_trials, **common)
+    # After so many known choices in a row, all are taken to have been tried.
+    # KerasTuner's 20 are too few to find the last ones of a small space.
+    tuner.oracle._max_collisions = 1000
+    return tuner
+
+
+def _order(trial: Any) -> float:
+    completed = trial.status == kt.engine.trial.TrialStatus.COMPLETED
+    return trial.score if completed else math.inf
+
+
+def _result(rank: int, trial: Any) -> TrialResult:
+    completed = trial.status == kt.engine.trial.TrialStatus.COMPLETED
+
+    def metric(name: str) -> float | None:
+        known = trial.metrics.exists(name)
+        return trial.metrics.get_last_value(name) if known else None
+
+    parameters = metric("parameters")
+    reason = (trial.message or "the loss is not a number").strip()
+    return TrialResult(
+        rank if completed else None,
+        trial.status.lower(),
+        {
+            name.removeprefix("tuner/"): value
+            for name, value in trial.hyperparameters.values.items()
+            if name == "tuner/epochs" or not name.startswith("tuner/")
+        },
+        trial.score if completed else None,
+        metric("seconds"),
+        None if parameters is None else int(parameters),
+        "" if completed else reason.splitlines()[-1],
+    )
+
+
+def _write_results(results: Sequence[TrialResult], path: Path) -> None:
+    names = _value_names(results)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            ["rank", "status", *names, _OBJECTIVE]
+            + ["seconds", "parameters", "message"]
+        )
+        for r in results:
+            values = [r.values.get(name) for name in names]
+            writer.writerow(
+                [r.rank, r.status, *values, r.objective]
+                + [r.seconds, r.parameters, r.message]
+            )
+
+
+def _value_names(results: Sequence[TrialResult]) -> list[str]:
+    return list(dict.fromkeys(name for r in results for name in r.values))
+
+
+def _text(value: Any, form: str = "") -> str:
+    return "–" if value is None else format(value, form)
