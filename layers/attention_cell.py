@@ -11,7 +11,8 @@ from keras_recurrent.layers.attention.bahdanau_attention import (
 )
 from keras_recurrent.layers.attention.memory import Memory
 from keras_recurrent.layers.cells.recurrent_cell import Dot, RecurrentCell
-from keras_recurrent.layers.recurrence import recurrence, run_cell
+from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
+from keras_recurrent.layers.run_cell import run_cell
 
 Query = Literal["previous_state", "new_state"]
 
@@ -145,7 +146,7 @@ class AttentionCell(keras.Layer):
         """
         if self.query == "new_state" and not self.input_feeding:
             for cell, states in zip(self.cells, state.cells, strict=True):
-                sequences, _, _ = run_cell(
+                sequences, _ = run_cell(
                     cell, sequences, states, training=training
                 )
             context, alignments = self._attend(sequences, memory)
@@ -163,14 +164,14 @@ class AttentionCell(keras.Layer):
         steps = tf.shape(memory.values)[1]
         (outputs, alignments), _, _ = recurrence(
             step,
-            sequences,
+            swap_batch_and_time(sequences),
             state,
             (
                 tf.zeros((batch_size, self.units), self.compute_dtype),
                 tf.zeros((batch_size, steps), self.compute_dtype),
             ),
         )
-        return outputs, alignments
+        return swap_batch_and_time(outputs), swap_batch_and_time(alignments)
 
     def prepare_memory(self, values: Any, mask: Any = None) -> Memory:
         """Project a memory, once for all steps.

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
-from keras_recurrent.layers.recurrence import run_cell
+from keras_recurrent.layers.run_cell import run_cell
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -114,22 +114,21 @@ class RNN(keras.Layer):
         training: bool = False,
     ) -> Any:
         states = self._states(initial_state, tf.shape(sequences)[0])
-        outputs, last, states = run_cell(
+        if self.go_backwards:
+            sequences = tf.reverse(sequences, [1])
+            mask = None if mask is None else tf.reverse(mask, [1])
+        output, states = run_cell(
             self.cell,
             sequences,
             states,
             mask,
             training,
-            reverse=self.go_backwards,
+            return_sequences=self.return_sequences,
             zero_output_for_mask=self.zero_output_for_mask,
         )
         if self.stateful:
             for variable, state in zip(self.states, states, strict=True):
                 variable.assign(state)
-        if self.return_sequences:
-            output = tf.reverse(outputs, [1]) if self.go_backwards else outputs
-        else:
-            output = last
         return (output, *states) if self.return_state else output
 
     def reset_state(self) -> None:

@@ -187,11 +187,17 @@ class RecurrentCell(keras.Layer):
             return None
         return self._mask(batch_size, input_size, self.dropout)
 
+    def recurrent_mask(self, batch_size: Any, training: bool) -> Any | None:
+        """Return a new dropout mask (B, U) for recurrent products, or None."""
+        if not (training and self.recurrent_dropout):
+            return None
+        return self._mask(batch_size, self.output_size, self.recurrent_dropout)
+
     def recurrent_dot(self, batch_size: Any, training: bool) -> Dot:
         """Return the `dot` for `step`, with a new recurrent dropout mask."""
-        if not (training and self.recurrent_dropout):
+        mask = self.recurrent_mask(batch_size, training)
+        if mask is None:
             return plain_dot
-        mask = self._mask(batch_size, self.output_size, self.recurrent_dropout)
 
         def dot(
             state: Any,

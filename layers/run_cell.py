@@ -1,0 +1,149 @@
+"""A cell over a batch of sequences, by the fastest way there is."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
+from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
+from keras_recurrent.layers.trained_loop import trained_loop
+
+# Fewer rows than this do not repay a loop of their own.
+_ROWS_PER_LOOP = 8
+
+
+def run_cell(
+    cell: RecurrentCell,
+    sequences: Any,
+    states: Sequence[Any],
+    mask: Any = None,
+    training: bool = False,
+    *,
+    return_sequences: bool = True,
+    zero_output_for_mask: bool = False,
+) -> tuple[Any, list[Any]]:
+    """Run a cell over time.
+
+    - What does not depend on the state is computed for all time steps in one
+      product, before the loop.
+    - Dropout masks are drawn here, once for each sentence.
+    - In a graph, the batch is cut into one part for each processor core, and
+      each part has a loop of its own: the steps of one loop are too small to
+      keep all cores busy, but the loops run side by side.
+    - In training, the loop has a gradient made for it (`trained_loop`). If
+      the number of time steps is known when the graph is made, XLA compiles
+      it; if not, a graph per length would have to be compiled.
+
+    Args:
+        cell: The cell, built.
+        sequences: (B, T, D).
+        states: The initial states, in the order of `cell.state_size`.
+        mask: (B, T), boolean, or None. At masked time steps states stay and
+            the output of the step before is repeated, zeros before the first.
+        training: Whether to apply dropout.
+        return_sequences: Whether to return the outputs of all time steps.
+        zero_output_for_mask: Whether masked time steps put out zeros.
+
+    Returns:
+        The outputs (B, T, U) or the last one (B, U), and the final states.
+    """
+    states = list(states)
+    parts = _parts(sequences)
+    if parts == 1:
+        return _run(
+            cell,
+            sequences,
+            states,
+            mask,
+            training,
+            return_sequences,
+            zero_output_for_mask,
+        )
+    rows = tf.shape(sequences)[0]
+    results = []
+    for part in range(parts):
+        start, stop = rows * part // parts, rows * (part + 1) // parts
+        results.append(
+            _run(
+                cell,
+                sequences[start:stop],
+                [state[start:stop] for state in states],
+                None if mask is None else mask[start:stop],
+                training,
+                return_sequences,
+                zero_output_for_mask,
+            )
+        )
+    return tf.nest.map_structure(
+        lambda whole, *pieces: tf.ensure_shape(
+            tf.concat(pieces, axis=0),
+            (sequences.shape[0], *whole.shape[1:]),
+        ),
+        results[0],
+        *results,
+    )
+
+
+def _parts(sequences: Any) -> int:
+    """Number of loops to cut a batch into."""
+    if tf.executing_eagerly() or tf.config.list_logical_devices("GPU"):
+        return 1
+    cores = tf.config.threading.get_intra_op_parallelism_threads()
+    parts = cores or os.cpu_count() or 1
+    if sequences.shape[0] is not None:
+        parts = min(parts, sequences.shape[0] // _ROWS_PER_LOOP)
+    return max(1, parts)
+
+
+def _run(
+    cell: RecurrentCell,
+    sequences: Any,
+    states: list[Any],
+    mask: Any,
+    training: bool,
+    return_sequences: bool,
+    zero_output_for_mask: bool,
+) -> tuple[Any, list[Any]]:
+    batch_size = tf.shape(sequences)[0]
+    input_mask = cell.input_mask(batch_size, sequences.shape[-1], training)
+    if input_mask is not None:
+        sequences = sequences * input_mask[:, tf.newaxis]
+    # Time-major from here on: swapping the inputs is cheaper than swapping
+    # their projection, which is several times wider.
+    projected = cell.project(swap_batch_and_time(sequences))
+    if mask is not None:
+        mask = swap_batch_and_time(tf.cast(mask, tf.bool))
+    if not training or tf.executing_eagerly():
+        dot = cell.recurrent_dot(batch_size, training)
+        outputs, last, states = recurrence(
+            lambda inputs, states: cell.step(inputs, states, dot),
+            projected,
+            states,
+            tf.zeros((batch_size, cell.output_size), cell.compute_dtype),
+            mask,
+            zero_output_for_mask=zero_output_for_mask,
+        )
+        return (
+            swap_batch_and_time(outputs) if return_sequences else last
+        ), states
+    output, states = trained_loop(
+        cell,
+        projected,
+        states,
+        mask,
+        cell.recurrent_mask(batch_size, training),
+        return_sequences=return_sequences,
+        jit_compile=sequences.shape[1] is not None,
+    )
+    if mask is not None:
+        live = mask if zero_output_for_mask else _live_so_far(mask)
+        live = live if return_sequences else live[-1]
+        output = tf.where(live[..., tf.newaxis], output, tf.zeros_like(output))
+    return (swap_batch_and_time(output) if return_sequences else output), states
+
+
+def _live_so_far(mask: Any) -> Any:
+    """Whether there has been a time step that is not masked, (T, B)."""
+    return tf.cumsum(tf.cast(mask, tf.int32), axis=0) > 0
