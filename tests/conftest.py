@@ -1,6 +1,8 @@
 """Settings shared by all tests."""
 
 import os
+import random
+from pathlib import Path
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -15,3 +17,63 @@ def seed() -> int:
 
     keras.utils.set_random_seed(7)
     return 7
+
+
+@pytest.fixture(scope="session")
+def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny task, and a recipe for it.
+
+    The names of letters, backwards: `abca` becomes `A C B A`. Some sources
+    of the test split have two references, only one of them right.
+    """
+    folder = tmp_path_factory.mktemp("letters")
+    draw = random.Random(1)
+    words = sorted(
+        {
+            "".join(draw.choices("abcd", k=draw.randint(1, 5)))
+            for _ in range(700)
+        }
+    )
+    draw.shuffle(words)
+    for split, start, stop in (
+        ("train", 0, 320),
+        ("validation", 320, 360),
+        ("test", 360, 400),
+    ):
+        lines = []
+        for number, word in enumerate(words[start:stop]):
+            lines.append(f"{word}\t{' '.join(reversed(word.upper()))}\n")
+            if split == "test" and number % 4 == 0:
+                lines.append(f"{word}\tA A A A A A\n")
+        (folder / f"{split}.tsv").write_text("".join(lines))
+    (folder / "letters.yaml").write_text(_LETTERS)
+    return folder
+
+
+_LETTERS = """
+data:
+  files: {train: train.tsv, validation: validation.tsv, test: test.tsv}
+source: {split: characters, case: lower}
+target: {split: words}
+model: {cell: gru, units: 24, embedding_dim: 12}
+training: {epochs: 3, batch_size: 16, learning_rate: 0.01}
+decoding: {beam_width: 3, max_length: 8}
+evaluation: {token: letter, sequence: word}
+tuning:
+  max_trials: 4
+  steps_per_epoch: 3
+  space: {cell: [lstm, gru], units: [4, 8]}
+"""
+
+
+@pytest.fixture(scope="session")
+def trained(letters: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of the tiny task; not to be changed."""
+    from keras_recurrent.pipelines.recipe import load_recipe
+    from keras_recurrent.pipelines.run import Run
+    from keras_recurrent.pipelines.training import train
+
+    recipe = load_recipe(letters / "letters.yaml", ["training.epochs=12"])
+    run = Run.create(recipe, tmp_path_factory.mktemp("runs") / "letters")
+    assert train(run)
+    return run.folder

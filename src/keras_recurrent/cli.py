@@ -112,7 +112,7 @@ def demo(
 
 
 @app.command(
-    epilog="Example: keras-recurrent train examples/pronounce.yaml "
+    epilog="Example: keras-recurrent train examples/cmudict.yaml "
     "model.cell=lstm --run runs/lstm"
 )
 def train(
@@ -135,7 +135,7 @@ def train(
 
 
 @app.command(
-    epilog="Example: keras-recurrent tune examples/pronounce.yaml "
+    epilog="Example: keras-recurrent tune examples/cmudict.yaml "
     "tuning.max_trials=20"
 )
 def tune(
