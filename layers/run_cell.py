@@ -61,28 +61,22 @@ def run_cell(
             return_sequences,
             zero_output_for_mask,
         )
-    rows = tf.shape(sequences)[0]
-    results = []
-    for part in range(parts):
-        start, stop = rows * part // parts, rows * (part + 1) // parts
-        results.append(
-            _run(
-                cell,
-                sequences[start:stop],
-                [state[start:stop] for state in states],
-                None if mask is None else mask[start:stop],
-                training,
-                return_sequences,
-                zero_output_for_mask,
-            )
+    pieces = [
+        _run(
+            cell,
+            *piece,
+            training,
+            return_sequences,
+            zero_output_for_mask,
         )
+        for piece in _cut((sequences, states, mask), parts)
+    ]
     return tf.nest.map_structure(
-        lambda whole, *pieces: tf.ensure_shape(
-            tf.concat(pieces, axis=0),
-            (sequences.shape[0], *whole.shape[1:]),
+        lambda *tensors: tf.ensure_shape(
+            tf.concat(tensors, axis=0),
+            (sequences.shape[0], *tensors[0].shape[1:]),
         ),
-        results[0],
-        *results,
+        *pieces,
     )
 
 
@@ -95,6 +89,23 @@ def _parts(sequences: Any) -> int:
     if sequences.shape[0] is not None:
         parts = min(parts, sequences.shape[0] // _ROWS_PER_LOOP)
     return max(1, parts)
+
+
+def _cut(batch: Any, parts: int) -> list[Any]:
+    """Cut a nested structure of (B, …) into parts of about B / parts rows."""
+    first = tf.nest.flatten(batch)[0]
+    # Known sizes stay known, for simpler graphs.
+    rows = first.shape[0] or tf.shape(first)[0]
+    ends = [rows * part // parts for part in range(parts + 1)]
+    sizes = [stop - start for start, stop in zip(ends, ends[1:], strict=False)]
+    pieces = [
+        [None] * parts if tensor is None else tf.split(tensor, sizes, num=parts)
+        for tensor in tf.nest.flatten(batch)
+    ]
+    return [
+        tf.nest.pack_sequence_as(batch, piece)
+        for piece in zip(*pieces, strict=True)
+    ]
 
 
 def _run(

@@ -4,14 +4,17 @@ Differentiating a loop step by step repeats in every step what could be done
 once. The gradient made here keeps in its loop only what must be there, the
 products that carry the gradient from one state to the state before:
 
-- the products with recurrent matrices are kept from the forward loop, so that
-  the backward loop repeats only the element-wise arithmetic of the step;
+- gates, and products with recurrent matrices as far as they are needed, are
+  kept from the forward loop, so that the backward loop repeats only the cheap
+  arithmetic of the step;
 - the gradient of a recurrent matrix is one product after the loop, over all
   time steps at once, rather than a sum of one product for each step.
 
-It holds for every cell that multiplies with recurrent matrices through `dot`.
+It holds for every cell that multiplies with recurrent matrices through `dot`
+and applies the activations of its gates through `gate`.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -74,8 +77,8 @@ def trained_loop(
     @tf.custom_gradient
     def run(*flat: Any) -> tuple[list[Any], Callable[..., list[Any]]]:
         inputs, states, values = tf.nest.pack_sequence_as(arguments, flat)
-        saved = forward(inputs, states, values)
-        results = [sequence[-1] for sequence in saved.states]
+        last, saved = forward(inputs, states, values)
+        results = list(last)
         if return_sequences:
             results.append(saved.states[loop.output_state][1:])
 
@@ -87,7 +90,7 @@ def trained_loop(
                 list(upstream[: len(states)]),
                 upstream[-1] if return_sequences else None,
             )
-            d_values = loop.add_products(saved, d_values, d_products)
+            d_values = loop.add_products(saved, d_inputs, d_products, d_values)
             return _once([*d_inputs, *d_states, *d_values])
 
         return results, gradient
@@ -95,6 +98,15 @@ def trained_loop(
     results = run(*tf.nest.flatten(arguments))
     output = results[-1] if return_sequences else results[loop.output_state]
     return output, list(results[: len(states)])
+
+
+# Derivatives of activations, as functions of the output: for these the output
+# is kept instead of being computed again.
+_DERIVATIVES: dict[Any, Callable[[Any], Any]] = {
+    keras.activations.relu: lambda y: tf.cast(y > 0, y.dtype),
+    keras.activations.sigmoid: lambda y: y * (1 - y),
+    keras.activations.tanh: lambda y: 1 - y * y,
+}
 
 
 class _Product(NamedTuple):
@@ -110,17 +122,22 @@ class _Product(NamedTuple):
     """Whether recurrent dropout applies to the factor."""
     factor_spec: tf.TensorSpec
     result_spec: tf.TensorSpec
+    input: int | None = None
+    """Which projected input has the same gradient as the result (they are
+    added, and used in no other way), or None."""
 
 
 class _Saved(NamedTuple):
-    """What the forward loop keeps for the backward loop."""
+    """What the forward loop keeps for the backward loop, by number."""
 
-    states: list[Any]
-    """(T + 1, B, …), from the initial to the final states."""
-    factors: list[Any]
+    states: dict[int, Any]
+    """(T + 1, B, …), from the initial to the final state."""
+    factors: dict[int, Any]
     """(T, B, U), the factors of products that are no states."""
-    results: list[Any]
-    """(T, B, N), the results of the products."""
+    results: dict[int, Any]
+    """(T, B, N), the results of products."""
+    gates: dict[int, Any]
+    """(T, B, U)."""
 
 
 class _Loop:
@@ -142,88 +159,66 @@ class _Loop:
             for weight in cell.variables
             if tf.as_dtype(weight.dtype).is_floating
         ]
-        # What the step does, see `see`.
+        # What the step does, filled in by `see`.
         self.products: list[_Product] = []
-        self.direct: list[int] = []
+        self.gate_specs: dict[int, tf.TensorSpec] = {}
         self.output_state = 0
         self.output_is_extra = False
+        self.kept_states: set[int] = set()
+        self.kept_results: set[int] = set()
+        self.direct: list[int] = []
 
     def see(self, inputs: Any, states: Any, values: Any) -> None:
-        """See what the step does, by tracing it into a graph of its own.
+        """See what the step does, by tracing it into graphs of its own.
 
-        Sets `products`, `direct` (the weights used other than in products)
-        and `output_state` (the new state that is the output as well; if none
-        of them is, the output is carried as one more state).
+        The first shows its products, its gates, and which new state is the
+        output as well (if none is, the output is carried as one more state);
+        the second, which values its gradient needs.
         """
-
-        def trace(inputs: Any, states: Any, values: Any) -> None:
-            def dot(
-                factor: Any,
-                kernel: Any,
-                columns: slice = slice(None),
-                drop: bool = True,
-            ) -> Any:
-                weight = _position(kernel, self.weights)
-                if weight is None:
-                    raise ValueError(
-                        "`dot` multiplies with weights of the cell, "
-                        f"{[w.path for w in self.weights]}. "
-                        f"Received: kernel={kernel}"
-                    )
-                value = tf.stop_gradient(values[weight])
-                result = tf.matmul(factor, value[:, columns])
-                self.products.append(
-                    _Product(
-                        weight,
-                        columns,
-                        _position(factor, states),
-                        drop,
-                        _spec(factor),
-                        _spec(result),
-                    )
-                )
-                return result
-
-            with tf.GradientTape() as tape:
-                tape.watch(values)
-                output, new_states = self._step(inputs, states, values, dot)
-            targets = [
-                tensor
-                for tensor in (output, *new_states)
-                if tensor.dtype.is_floating
-            ]
-            gradients = tape.gradient(targets, values)
-            self.direct = [i for i, g in enumerate(gradients) if g is not None]
-            position = _position(output, new_states)
-            self.output_is_extra = position is None
-            self.output_state = len(states) if position is None else position
-
-        tf.function(trace, autograph=False).get_concrete_function(
-            [tf.TensorSpec(a.shape[1:], a.dtype) for a in inputs],
-            [_spec(state) for state in states],
-            [_spec(value) for value in values],
+        # With a known batch size TensorFlow adds without asking whether it
+        # broadcasts, and hands the one gradient of a sum to both summands.
+        inputs = [tf.TensorSpec((2, *a.shape[2:]), a.dtype) for a in inputs]
+        states = [tf.TensorSpec((2, *a.shape[1:]), a.dtype) for a in states]
+        values = [tf.TensorSpec(a.shape, a.dtype) for a in values]
+        tf.function(self._see_forward, autograph=False).get_concrete_function(
+            inputs, states, values
+        )
+        if self.output_is_extra:
+            shape = (2, self.cell.output_size)
+            states.append(tf.TensorSpec(shape, self.cell.compute_dtype))
+        tf.function(self._see_backward, autograph=False).get_concrete_function(
+            inputs,
+            states,
+            values,
+            [_with_rows(product.result_spec, 2) for product in self.products],
+            {i: _with_rows(spec, 2) for i, spec in self.gate_specs.items()},
         )
 
-    def forward(self, inputs: Any, states: Any, values: Any) -> _Saved:
-        """Run forward and return what the backward loop needs."""
+    def forward(
+        self, inputs: Any, states: Any, values: Any
+    ) -> tuple[Any, _Saved]:
+        """Run forward; return the final states and what to keep."""
         time = tf.shape(inputs[0])[0]
         inputs = [_array_of(sequence) for sequence in inputs]
         mask = None if self.mask is None else _array_of(self.mask)
         kernels = self._kernels(values)
 
         def body(t: Any, states: Any, kept: _Saved) -> tuple:
-            factors, results = [], []
+            factors, results, gates = [], [], []
 
             def dot(factor: Any, *_: Any, **__: Any) -> Any:
                 product = self.products[len(results)]
-                if product.state is None:
-                    factors.append(factor)
+                factors.append(factor)
                 factor = self._dropped(factor, product)
                 results.append(tf.matmul(factor, kernels[len(results)]))
                 return results[-1]
 
+            def gate(_: str, activation: Any, x: Any) -> Any:
+                gates.append(activation(x))
+                return gates[-1]
+
             _, new_states = self._step(
-                [array.read(t) for array in inputs], states, values, dot
+                [array.read(t) for array in inputs], states, values, dot, gate
             )
             if mask is not None:
                 new_states = hold(mask.read(t), new_states, states)
@@ -231,145 +226,164 @@ class _Loop:
                 _write(kept.states, t + 1, new_states),
                 _write(kept.factors, t, factors),
                 _write(kept.results, t, results),
+                _write(kept.gates, t, gates),
             )
             return t + 1, new_states, kept
 
-        state_arrays = [_array(time + 1, _spec(state)) for state in states]
+        state_arrays = {
+            i: _array(time + 1, _with_rows(states[i], None))
+            for i in self.kept_states
+        }
         kept = _Saved(
             _write(state_arrays, 0, states),
-            [
-                _array(time, product.factor_spec)
-                for product in self.products
+            {
+                i: _array(time, product.factor_spec)
+                for i, product in enumerate(self.products)
                 if product.state is None
-            ],
-            [_array(time, product.result_spec) for product in self.products],
+            },
+            {
+                i: _array(time, self.products[i].result_spec)
+                for i in self.kept_results
+            },
+            {i: _array(time, spec) for i, spec in self.gate_specs.items()},
         )
-        _, _, kept = tf.while_loop(
+        _, states, kept = tf.while_loop(
             lambda t, *_: t < time,
             body,
             (tf.constant(0), states, kept),
             maximum_iterations=time,
         )
-        return tf.nest.map_structure(lambda array: array.stack(), kept)
+        return states, tf.nest.map_structure(lambda a: a.stack(), kept)
 
     def backward(
-        self,
-        inputs: Any,
-        values: Any,
-        saved: _Saved,
-        d_states: Any,
-        d_outputs: Any,
+        self, inputs: Any, values: Any, saved: _Saved, last: Any, d_outputs: Any
     ) -> tuple[Any, Any, Any, Any]:
-        """Return the gradients of inputs, states, weights and products.
+        """Run backward.
 
-        Those of the weights lack what comes through products.
+        Args:
+            inputs: Of the forward loop.
+            values: Of the weights.
+            saved: From the forward loop.
+            last: The gradients of the final states.
+            d_outputs: (T, B, U), the gradients of the outputs, or None.
+
+        Returns:
+            The gradients of the inputs; of the initial states; of the weights
+            that are used other than in products; and of the results of those
+            products whose gradient is not that of an input.
         """
         time = tf.shape(inputs[0])[0]
-        d_input_arrays = [
-            _array(time, tf.TensorSpec(sequence.shape[1:], sequence.dtype))
-            for sequence in inputs
-        ]
-        d_product_arrays = [
-            _array(time, product.result_spec) for product in self.products
-        ]
+        d_inputs = dict(
+            enumerate(
+                _array(time, _with_rows(sequence[0], None))
+                for sequence in inputs
+            )
+        )
+        d_results = {
+            i: _array(time, product.result_spec)
+            for i, product in enumerate(self.products)
+            if product.input is None
+        }
         inputs = [_array_of(sequence) for sequence in inputs]
         saved = tf.nest.map_structure(_array_of, saved)
         mask = None if self.mask is None else _array_of(self.mask)
         d_outputs = None if d_outputs is None else _array_of(d_outputs)
         kernels = [tf.transpose(kernel) for kernel in self._kernels(values)]
-        # Counters and the like have no gradient.
         smooth = [
-            i for i, array in enumerate(saved.states) if array.dtype.is_floating
+            i
+            for i, d in enumerate(last)
+            if d is not None and d.dtype.is_floating
         ]
 
         def body(
-            t: Any, d_states: Any, d_values: Any, d_inputs: Any, d_results: Any
+            t: Any, d_states: Any, d_direct: Any, d_inputs: Any, d_results: Any
         ) -> tuple:
-            step_inputs = [array.read(t) for array in inputs]
-            states = [array.read(t) for array in saved.states]
-            results = [array.read(t) for array in saved.results]
-            upstream: list[Any] = [None] * len(results)
-            done = []
-
-            def dot(factor: Any, *_: Any, **__: Any) -> Any:
-                index = len(done)
-                done.append(index)
-                return self._replay(
-                    factor,
-                    results[index],
-                    kernels[index],
-                    self.products[index],
-                    lambda d_result: upstream.__setitem__(index, d_result),
-                )
-
-            direct = [values[i] for i in self.direct]
-            sources = [step_inputs, [states[i] for i in smooth], direct]
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(sources)
-                _, new_states = self._step(step_inputs, states, values, dot)
-                if mask is not None:
-                    new_states = hold(mask.read(t), new_states, states)
+            d_new_states = list(last)
+            for i, d in zip(smooth, d_states, strict=True):
+                d_new_states[i] = d
             if d_outputs is not None:
-                at = smooth.index(self.output_state)
-                d_states[at] = d_states[at] + d_outputs.read(t)
-            d_step_inputs, d_states, d_direct = tape.gradient(
-                [new_states[i] for i in smooth],
-                sources,
-                output_gradients=d_states,
-                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+                i = self.output_state
+                d_new_states[i] = d_new_states[i] + d_outputs.read(t)
+            # What was not kept has no bearing on the gradient, only a shape.
+            rows = tf.shape(d_new_states[smooth[0]])[0]
+            states = [
+                saved.states[i].read(t)
+                if i in saved.states
+                else tf.zeros_like(d_new_states[i])
+                for i in range(len(last))
+            ]
+            results = [
+                saved.results[i].read(t)
+                if i in saved.results
+                else tf.zeros(
+                    (rows, product.result_spec.shape[1]),
+                    product.result_spec.dtype,
+                )
+                for i, product in enumerate(self.products)
+            ]
+            d_step_inputs, d_old_states, d_values, d_new_results = (
+                self._step_gradient(
+                    [array.read(t) for array in inputs],
+                    states,
+                    values,
+                    kernels,
+                    results,
+                    {i: array.read(t) for i, array in saved.gates.items()},
+                    None if mask is None else mask.read(t),
+                    d_new_states,
+                )
             )
-            d_values = [
-                total + tf.cast(d, tf.float32)
-                for total, d in zip(d_values, d_direct, strict=True)
-            ]
-            upstream = [
-                tf.zeros_like(result) if d is None else d
-                for d, result in zip(upstream, results, strict=True)
-            ]
             return (
                 t - 1,
-                d_states,
-                d_values,
+                [d_old_states[i] for i in smooth],
+                [
+                    total + tf.cast(d_values[i], tf.float32)
+                    for total, i in zip(d_direct, self.direct, strict=True)
+                ],
                 _write(d_inputs, t, d_step_inputs),
-                _write(d_results, t, upstream),
+                _write(d_results, t, d_new_results),
             )
 
-        _, d_smooth, d_direct, d_input_arrays, d_product_arrays = tf.while_loop(
+        _, d_states, d_direct, d_inputs, d_results = tf.while_loop(
             lambda t, *_: t >= 0,
             body,
             (
                 time - 1,
-                [d_states[i] for i in smooth],
+                [last[i] for i in smooth],
                 [tf.zeros(values[i].shape) for i in self.direct],
-                d_input_arrays,
-                d_product_arrays,
+                d_inputs,
+                d_results,
             ),
             maximum_iterations=time,
         )
-        d_states = [None] * len(d_states)
-        for i, d in zip(smooth, d_smooth, strict=True):
-            d_states[i] = d
         d_values = [None] * len(values)
         for i, d in zip(self.direct, d_direct, strict=True):
             d_values[i] = tf.cast(d, values[i].dtype)
+        d_initial = [None] * len(last)
+        for i, d in zip(smooth, d_states, strict=True):
+            d_initial[i] = d
         return (
-            [array.stack() for array in d_input_arrays],
-            d_states,
+            [d_inputs[i].stack() for i in range(len(inputs))],
+            d_initial,
             d_values,
-            [array.stack() for array in d_product_arrays],
+            {i: array.stack() for i, array in d_results.items()},
         )
 
     def add_products(
-        self, saved: _Saved, d_values: Any, d_results: Any
+        self, saved: _Saved, d_inputs: Any, d_results: Any, d_values: Any
     ) -> list[Any]:
         """Add what products give to the gradients of the weights."""
-        d_values, factors = list(d_values), iter(saved.factors)
-        for product, d_result in zip(self.products, d_results, strict=True):
+        d_values = list(d_values)
+        for i, product in enumerate(self.products):
             if product.state is None:
-                factor = next(factors)
+                factor = saved.factors[i]
             else:
                 factor = saved.states[product.state][:-1]
             factor = self._dropped(factor, product)
+            if product.input is None:
+                d_result = d_results[i]
+            else:
+                d_result = d_inputs[product.input]
             d_kernel = tf.matmul(
                 tf.reshape(factor, (-1, factor.shape[-1])),
                 tf.reshape(d_result, (-1, d_result.shape[-1])),
@@ -384,15 +398,166 @@ class _Loop:
             d_values[product.weight] = d_kernel
         return d_values
 
+    def _see_forward(self, inputs: Any, states: Any, values: Any) -> None:
+        gates: list[Any] = []
+
+        def dot(
+            factor: Any,
+            kernel: Any,
+            columns: slice = slice(None),
+            drop: bool = True,
+        ) -> Any:
+            weight = _position(kernel, self.weights)
+            if weight is None:
+                raise ValueError(
+                    "`dot` multiplies with weights of the cell, "
+                    f"{[w.path for w in self.weights]}. "
+                    f"Received: kernel={kernel}"
+                )
+            result = tf.matmul(factor, values[weight][:, columns])
+            self.products.append(
+                _Product(
+                    weight,
+                    columns,
+                    _position(factor, states),
+                    drop,
+                    _with_rows(factor, None),
+                    _with_rows(result, None),
+                )
+            )
+            return result
+
+        def gate(_: str, activation: Any, x: Any) -> Any:
+            gates.append(activation(x))
+            if activation in _DERIVATIVES:
+                spec = _with_rows(gates[-1], None)
+                self.gate_specs[len(gates) - 1] = spec
+            return gates[-1]
+
+        output, new_states = self._step(inputs, states, values, dot, gate)
+        position = _position(output, new_states)
+        self.output_is_extra = position is None
+        self.output_state = len(states) if position is None else position
+
+    def _see_backward(
+        self, inputs: Any, states: Any, values: Any, results: Any, gates: Any
+    ) -> None:
+        d_inputs, d_states, d_values, d_results = self._step_gradient(
+            inputs,
+            states,
+            values,
+            [tf.transpose(kernel) for kernel in self._kernels(values)],
+            results,
+            gates,
+            None,
+            [tf.ones_like(state) for state in states],
+        )
+        self.products = [
+            product._replace(input=_position(d_result, d_inputs))
+            for product, d_result in zip(self.products, d_results, strict=True)
+        ]
+        self.direct = [i for i, d in enumerate(d_values) if d is not None]
+        needed = _sources_of([d_inputs, d_states, d_values, d_results])
+        self.kept_results = {
+            i for i, result in enumerate(results) if result.ref() in needed
+        }
+        self.kept_states = {
+            self.output_state,
+            *(i for i, state in enumerate(states) if state.ref() in needed),
+            *(
+                product.state
+                for product in self.products
+                if product.state is not None
+            ),
+        }
+
+    def _step_gradient(
+        self,
+        inputs: Any,
+        states: Any,
+        values: Any,
+        kernels: Any,
+        results: Any,
+        gates: Any,
+        live: Any,
+        d_new_states: Any,
+    ) -> tuple[Any, Any, Any, Any]:
+        """Return the gradients of one step.
+
+        Args:
+            inputs, states, values: Of the step.
+            kernels: The transposed matrices of the products.
+            results: What the products gave.
+            gates: What the gates gave, those that were kept.
+            live: (B,), the mask, or None.
+            d_new_states: The gradients of the new states.
+
+        Returns:
+            The gradients of the inputs, of the states, of the values (None
+            where a value is used in products only) and of the results.
+        """
+        d_results: list[Any] = []
+        gate_numbers = itertools.count()
+
+        def dot(factor: Any, *_: Any, **__: Any) -> Any:
+            index = len(d_results)
+            d_results.append(None)
+            product = self.products[index]
+
+            @tf.custom_gradient
+            def known(factor: Any) -> tuple[Any, Callable[[Any], Any]]:
+                def gradient(d_result: Any) -> Any:
+                    d_results[index] = d_result
+                    d_factor = tf.matmul(d_result, kernels[index])
+                    return self._dropped(d_factor, product)
+
+                return tf.identity(results[index]), gradient
+
+            return known(factor)
+
+        def gate(_: str, activation: Any, x: Any) -> Any:
+            index = next(gate_numbers)
+            if index not in gates:
+                return activation(x)
+
+            @tf.custom_gradient
+            def known(x: Any) -> tuple[Any, Callable[[Any], Any]]:
+                derivative = _DERIVATIVES[activation](gates[index])
+                return tf.identity(gates[index]), lambda d: d * derivative
+
+            return known(x)
+
+        smooth = [i for i, s in enumerate(states) if s.dtype.is_floating]
+        sources = [inputs, [states[i] for i in smooth], values]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(sources)
+            _, new_states = self._step(inputs, states, values, dot, gate)
+            if live is not None:
+                new_states = hold(live, new_states, states)
+        d_inputs, d_smooth, d_values = tape.gradient(
+            [new_states[i] for i in smooth],
+            sources,
+            output_gradients=[d_new_states[i] for i in smooth],
+        )
+        d_states = [None] * len(states)
+        for i, d in zip(smooth, d_smooth, strict=True):
+            d_states[i] = tf.zeros_like(states[i]) if d is None else d
+        return (
+            _or_zeros(d_inputs, inputs),
+            d_states,
+            d_values,
+            _or_zeros(d_results, results),
+        )
+
     def _step(
-        self, inputs: Any, states: Any, values: Any, dot: Any
+        self, inputs: Any, states: Any, values: Any, dot: Any, gate: Any
     ) -> tuple[Any, list[Any]]:
         """The step of the cell, with `values` for its weights."""
         pairs = list(zip(self.weights, values, strict=True))
         inputs = tf.nest.pack_sequence_as(self.structure, inputs)
         own_states = states[:-1] if self.output_is_extra else states
         with keras.StatelessScope(state_mapping=pairs):
-            output, new_states = self.cell.step(inputs, own_states, dot)
+            output, new_states = self.cell.step(inputs, own_states, dot, gate)
         extra = [output] if self.output_is_extra else []
         return output, [*new_states, *extra]
 
@@ -408,33 +573,38 @@ class _Loop:
             return factor
         return factor * self.dropout_mask
 
-    def _replay(
-        self,
-        factor: Any,
-        result: Any,
-        transposed: Any,
-        product: _Product,
-        report: Callable[[Any], None],
-    ) -> Any:
-        """Put a result of the forward loop in the place of its product."""
-
-        @tf.custom_gradient
-        def known(factor: Any) -> tuple[Any, Callable[[Any], Any]]:
-            def gradient(d_result: Any) -> Any:
-                report(d_result)
-                return self._dropped(tf.matmul(d_result, transposed), product)
-
-            return tf.identity(result), gradient
-
-        return known(factor)
-
 
 def _position(tensor: Any, tensors: Sequence[Any]) -> int | None:
     return next((i for i, t in enumerate(tensors) if t is tensor), None)
 
 
-def _spec(tensor: Any) -> tf.TensorSpec:
-    return tf.TensorSpec(tensor.shape, tensor.dtype)
+def _or_zeros(gradients: list[Any], tensors: list[Any]) -> list[Any]:
+    return [
+        tf.zeros_like(tensor) if gradient is None else gradient
+        for gradient, tensor in zip(gradients, tensors, strict=True)
+    ]
+
+
+def _sources_of(targets: Any) -> set[Any]:
+    """Return references to all tensors that the targets are computed from."""
+    seen: set[Any] = set()
+    waiting = [t for t in tf.nest.flatten(targets) if t is not None]
+    while waiting:
+        tensor = waiting.pop()
+        if tensor.ref() in seen:
+            continue
+        seen.add(tensor.ref())
+        # A custom gradient ties its tensors together by an IdentityN.
+        if tensor.op.type == "IdentityN":
+            waiting.append(tensor.op.inputs[tensor.value_index])
+        else:
+            waiting.extend(tensor.op.inputs)
+    return seen
+
+
+def _with_rows(tensor: Any, rows: int | None) -> tf.TensorSpec:
+    """The specification of (B, …), with `rows` for B."""
+    return tf.TensorSpec((rows, *tensor.shape[1:]), tensor.dtype)
 
 
 def _array(size: Any, spec: tf.TensorSpec) -> Any:
@@ -442,12 +612,16 @@ def _array(size: Any, spec: tf.TensorSpec) -> Any:
 
 
 def _array_of(sequence: Any) -> Any:
-    spec = tf.TensorSpec(sequence.shape[1:], sequence.dtype)
-    return _array(tf.shape(sequence)[0], spec).unstack(sequence)
+    shape = sequence.shape[1:]
+    size = tf.shape(sequence)[0]
+    array = tf.TensorArray(sequence.dtype, size, element_shape=shape)
+    return array.unstack(sequence)
 
 
-def _write(arrays: list[Any], t: Any, values: list[Any]) -> list[Any]:
-    return [a.write(t, v) for a, v in zip(arrays, values, strict=True)]
+def _write(
+    arrays: dict[int, Any], t: Any, values: Sequence[Any]
+) -> dict[int, Any]:
+    return {i: array.write(t, values[i]) for i, array in arrays.items()}
 
 
 def _once(gradients: list[Any]) -> list[Any]:

@@ -8,8 +8,10 @@ import tensorflow as tf
 
 from keras_recurrent.layers.cells.recurrent_cell import (
     Dot,
+    Gate,
     RecurrentCell,
     plain_dot,
+    plain_gate,
 )
 
 
@@ -97,30 +99,37 @@ class GRUCell(RecurrentCell):
         projected = tf.tensordot(inputs, self.kernel, 1)
         if not self.use_bias:
             return projected
-        return projected + (self.bias[0] if self.reset_after else self.bias)
+        if not self.reset_after:
+            return projected + self.bias
+        # Of the state's bias, only the part that the reset gate multiplies
+        # has to wait for the step.
+        input_bias, state_bias = tf.unstack(tf.convert_to_tensor(self.bias))
+        b_z_and_r = state_bias[: 2 * self.units]
+        return projected + input_bias + tf.pad(b_z_and_r, [(0, self.units)])
 
     def step(
         self,
         projected: Any,
         states: Sequence[Any],
         dot: Dot = plain_dot,
+        gate: Gate = plain_gate,
     ) -> tuple[Any, list[Any]]:
         (h,) = states
         x_z, x_r, x_h = tf.split(projected, 3, axis=-1)
         if self.reset_after:
             recurrent = dot(h, self.recurrent_kernel)  # (B, 3U)
-            if self.use_bias:
-                recurrent = recurrent + self.bias[1]
             u_z, u_r, u_h = tf.split(recurrent, 3, axis=-1)
-            r = self.recurrent_activation(x_r + u_r)
-            candidate = self.activation(x_h + r * u_h)
+            if self.use_bias:
+                u_h = u_h + self.bias[1, 2 * self.units :]
+            r = gate("reset", self.recurrent_activation, x_r + u_r)
+            candidate = x_h + r * u_h
         else:
             kernel, split = self.recurrent_kernel, 2 * self.units
             u_z, u_r = tf.split(dot(h, kernel, slice(split)), 2, axis=-1)
-            r = self.recurrent_activation(x_r + u_r)
-            u_h = dot(r * h, kernel, slice(split, None))
-            candidate = self.activation(x_h + u_h)
-        z = self.recurrent_activation(x_z + u_z)
+            r = gate("reset", self.recurrent_activation, x_r + u_r)
+            candidate = x_h + dot(r * h, kernel, slice(split, None))
+        z = gate("update", self.recurrent_activation, x_z + u_z)
+        candidate = gate("candidate", self.activation, candidate)
         h = z * h + (1 - z) * candidate
         return h, [h]
 

@@ -8,8 +8,10 @@ import tensorflow as tf
 
 from keras_recurrent.layers.cells.recurrent_cell import (
     Dot,
+    Gate,
     RecurrentCell,
     plain_dot,
+    plain_gate,
 )
 
 
@@ -94,14 +96,15 @@ class LSTMCell(RecurrentCell):
         projected: Any,
         states: Sequence[Any],
         dot: Dot = plain_dot,
+        gate: Gate = plain_gate,
     ) -> tuple[Any, list[Any]]:
         h, c = states
         gates = projected + dot(h, self.recurrent_kernel)  # (B, 4U)
         i, f, candidate, o = tf.split(gates, 4, axis=-1)
-        i = self.recurrent_activation(i)
-        f = self.recurrent_activation(f)
-        o = self.recurrent_activation(o)
-        c = f * c + i * self.activation(candidate)
+        i = gate("input", self.recurrent_activation, i)
+        f = gate("forget", self.recurrent_activation, f)
+        o = gate("output", self.recurrent_activation, o)
+        c = f * c + i * gate("candidate", self.activation, candidate)
         h = o * self.activation(c)
         return h, [h, c]
 

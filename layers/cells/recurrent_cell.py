@@ -27,6 +27,21 @@ def plain_dot(
     return tf.matmul(state, kernel[:, columns])
 
 
+Gate = Callable[[str, Callable[[Any], Any], Any], Any]
+"""How a cell's `step` applies an activation, see `plain_gate`."""
+
+
+def plain_gate(name: str, activation: Callable[[Any], Any], x: Any) -> Any:
+    """Apply the activation of a gate.
+
+    Args:
+        name: What the gate is called, for pictures.
+        activation: The activation.
+        x: (B, U), what it is applied to.
+    """
+    return activation(x)
+
+
 class RecurrentCell(keras.Layer):
     """One time step of a recurrent layer, split into two parts.
 
@@ -40,8 +55,9 @@ class RecurrentCell(keras.Layer):
 
     A subclass defines `state_size`, `output_size`, `build`, `project` and
     `step`. In `step`, products with a recurrent matrix go through the
-    argument `dot`, so that the layer can put recurrent dropout (and its own
-    gradient) there.
+    argument `dot`, and the activations of gates through `gate`: there the
+    layer puts recurrent dropout and a gradient of its own, and there it sees
+    what the gates do.
 
     Dropout follows Gal & Ghahramani (2016, arXiv:1512.05287): our layers draw
     one mask per sentence and use it at every time step. A cell that is called
@@ -150,6 +166,7 @@ class RecurrentCell(keras.Layer):
         projected: Any,
         states: Sequence[Any],
         dot: Dot = plain_dot,
+        gate: Gate = plain_gate,
     ) -> tuple[Any, list[Any]]:
         """Return the output and the new states of one time step.
 
@@ -157,6 +174,7 @@ class RecurrentCell(keras.Layer):
             projected: (B, P), from `project`.
             states: The states of the step before, in order.
             dot: Multiplies a state (B, U) with columns of a recurrent matrix.
+            gate: Applies the activation of a gate.
 
         Returns:
             The output (B, U) and the list of new states.

@@ -8,8 +8,10 @@ import tensorflow as tf
 
 from keras_recurrent.layers.cells.recurrent_cell import (
     Dot,
+    Gate,
     RecurrentCell,
     plain_dot,
+    plain_gate,
 )
 
 
@@ -76,9 +78,11 @@ class SimpleRNNCell(RecurrentCell):
         projected: Any,
         states: Sequence[Any],
         dot: Dot = plain_dot,
+        gate: Gate = plain_gate,
     ) -> tuple[Any, list[Any]]:
         (h,) = states
-        h = self.activation(projected + dot(h, self.recurrent_kernel))
+        h = projected + dot(h, self.recurrent_kernel)
+        h = gate("state", self.activation, h)
         return h, [h]
 
     def get_config(self) -> dict[str, Any]:
