@@ -36,7 +36,8 @@ def attention_figure(
     for axes, source, prediction, weights in zip(
         panels, sources, predictions, alignments, strict=True
     ):
-        shape = (len(prediction), len(source))
+        # Of an empty prediction, the row of its end is drawn.
+        shape = (max(len(prediction), 1), len(source))
         if np.less(weights.shape, shape).any():
             raise ValueError(
                 f"an alignment must be at least {shape} for its tokens. "
@@ -46,7 +47,7 @@ def attention_figure(
             weights[: shape[0], : shape[1]], cmap="Blues", vmin=0, vmax=1
         )
         axes.set_xticks(range(shape[1]), source)
-        axes.set_yticks(range(shape[0]), prediction)
+        axes.set_yticks(range(len(prediction)), prediction)
         axes.tick_params(length=0, labeltop=True, labelbottom=False)
     figure.colorbar(image, ax=list(panels), label="attention", shrink=0.6)
     return figure

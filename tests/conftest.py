@@ -30,8 +30,8 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw = random.Random(1)
     words = sorted(
         {
-            "".join(draw.choices("abcd", k=draw.randint(1, 5)))
-            for _ in range(700)
+            "".join(draw.choices("abcd", k=draw.randint(1, 6)))
+            for _ in range(999)
         }
     )
     draw.shuffle(words)

@@ -1,0 +1,107 @@
+"""The exported model serves without us, and the same as with us."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_recurrent.pipelines import export as module
+from keras_recurrent.pipelines.export import export
+from keras_recurrent.pipelines.predictor import load_predictor
+from keras_recurrent.pipelines.run import Run, RunError
+
+TEXTS = ["abca", "DAB", "", "a☃b", "abc" * 300]
+
+SERVE = """
+import json, sys
+sys.modules.update({"keras": None, "keras_recurrent": None})
+import tensorflow as tf
+
+model = tf.saved_model.load(sys.argv[1])
+serve = model.signatures["serving_default"]
+answers = []
+for texts in (json.loads(sys.argv[2]), []):
+    outputs = serve(text=tf.constant(texts, tf.string))
+    answers.append({
+        "predictions": [p.decode() for p in outputs["predictions"].numpy()],
+        "scores": outputs["scores"].numpy().tolist(),
+        "alignments": outputs["alignments"].numpy().tolist(),
+        "dtypes": {name: x.dtype.name for name, x in outputs.items()},
+    })
+print(json.dumps(answers))
+"""
+
+
+def test_a_process_with_tensorflow_alone_serves_it(trained, tmp_path):
+    run = Run.open(trained)
+    export(run, tmp_path / "export")
+    moved = (tmp_path / "export").rename(tmp_path / "moved elsewhere")
+    process = subprocess.run(
+        [sys.executable, "-c", SERVE, str(moved), json.dumps(TEXTS)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answers, nothing = json.loads(process.stdout.splitlines()[-1])
+    expected = load_predictor(run)(tf.constant(TEXTS))
+    assert answers["predictions"] == [
+        p.decode() for p in expected["predictions"].numpy()
+    ]
+    for name in ("scores", "alignments"):
+        np.testing.assert_allclose(
+            answers[name], expected[name].numpy(), atol=1e-4
+        )
+    assert answers["dtypes"] == {
+        "predictions": "string",
+        "scores": "float32",
+        "alignments": "float32",
+    }
+    assert nothing["predictions"] == nothing["scores"] == []
+
+
+def test_it_consists_of_core_operations(trained, tmp_path):
+    export(Run.open(trained), tmp_path / "export")
+    loaded = tf.saved_model.load(str(tmp_path / "export"))
+    graph = loaded.signatures["serving_default"].graph.as_graph_def()
+    operations = {node.op for node in graph.node}
+    for function in graph.library.function:
+        operations |= {node.op for node in function.node_def}
+    assert "StringUpper" not in operations  # the recipe says lower
+    assert "StringLower" in operations
+    # As plain kernels, of this process: not of plugins, Python or a GPU.
+    assert not {
+        op for op in operations if op.startswith("Cudnn") or "PyFunc" in op
+    }
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_nothing_is_overwritten(trained, tmp_path, kind):
+    target = tmp_path / "export"
+    kept = target
+    if kind == "directory":
+        target.mkdir()
+        kept = target / "mine.txt"
+    kept.write_text("mine")
+    with pytest.raises(RunError, match="exists and is not empty"):
+        export(Run.open(trained), target)
+    assert kept.read_text() == "mine"
+    assert len(list(tmp_path.rglob("*"))) == 1 + (kind == "directory")
+
+
+def test_an_empty_directory_is_used(trained, tmp_path):
+    (tmp_path / "export").mkdir()
+    export(Run.open(trained), tmp_path / "export")
+    assert (tmp_path / "export" / "saved_model.pb").exists()
+
+
+def test_a_failure_leaves_nothing_behind(trained, tmp_path, monkeypatch):
+    def fail(self, target):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(module.Path, "replace", fail)
+    with pytest.raises(OSError, match="no space left"):
+        export(Run.open(trained), tmp_path / "new" / "export")
+    assert not list((tmp_path / "new").iterdir())

@@ -1,0 +1,64 @@
+"""Pictures show the numbers they are given."""
+
+import numpy as np
+import pytest
+
+from keras_recurrent.pipelines.plots import attention_figure, training_figure
+
+
+def labels(ticks):
+    return [tick.get_text() for tick in ticks]
+
+
+def test_attention_has_a_panel_per_sentence():
+    weights = np.arange(24, dtype="float32").reshape(2, 3, 4) / 24
+    figure = attention_figure(
+        [["a", "b", "c"], ["d"]], [["X", "Y"], ["Z"]], weights
+    )
+    first, second, bar = figure.axes
+    assert labels(first.get_xticklabels()) == ["a", "b", "c"]
+    assert labels(first.get_yticklabels()) == ["X", "Y"]
+    np.testing.assert_array_equal(
+        first.images[0].get_array(), weights[0, :2, :3]
+    )
+    np.testing.assert_array_equal(
+        second.images[0].get_array(), weights[1, :1, :1]
+    )
+    assert bar.get_ylabel() == "attention"
+
+
+def test_an_empty_prediction_is_drawn(tmp_path):
+    figure = attention_figure([["a"]], [[]], np.zeros((1, 5, 1)))
+    figure.savefig(tmp_path / "empty.png")
+
+
+def test_too_small_an_alignment_is_an_error():
+    with pytest.raises(ValueError, match=r"at least \(1, 3\).*\(2, 2\)"):
+        attention_figure([["a", "b", "c"]], [["X"]], np.zeros((1, 2, 2)))
+
+
+def test_training_curves():
+    history = [
+        {
+            "epoch": epoch,
+            "loss": 3.0 / epoch,
+            "val_loss": 4.0 / epoch,
+            "accuracy": 0.2 * epoch,
+            "val_accuracy": 0.1 * epoch,
+        }
+        for epoch in (1, 2, 3)
+    ]
+    loss, accuracy = training_figure(history).axes
+    assert [loss.get_ylabel(), accuracy.get_ylabel()] == ["loss", "accuracy"]
+    for axes, names in (
+        (loss, ("loss", "val_loss")),
+        (accuracy, ("accuracy", "val_accuracy")),
+    ):
+        assert labels(axes.get_legend().get_texts()) == [
+            "training",
+            "validation",
+        ]
+        for line, name in zip(axes.lines, names, strict=True):
+            assert line.get_xdata().tolist() == [1, 2, 3]
+            expected = [epoch[name] for epoch in history]
+            assert line.get_ydata().tolist() == expected

@@ -1,0 +1,87 @@
+"""Prediction: whole texts in, whole texts out, in one graph."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_recurrent.pipelines.predictor import load_predictor
+from keras_recurrent.pipelines.run import Run
+
+
+@pytest.fixture(scope="module")
+def predictor(trained):
+    return load_predictor(Run.open(trained))
+
+
+def predict(predictor, texts):
+    outputs = predictor(tf.constant(texts, tf.string))
+    return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+
+def test_the_task_was_learned(predictor):
+    outputs = predict(predictor, ["abca", "dd", "cab"])
+    assert outputs["predictions"].tolist() == [b"A C B A", b"D D", b"B A C"]
+
+
+def test_case_is_that_of_the_recipe(predictor):
+    lower, upper = predict(predictor, ["abca", "ABCA"])["predictions"]
+    assert lower == upper
+
+
+def test_scores_are_the_log_probabilities_under_teacher_forcing(predictor):
+    texts = ["abca", "d", "bbbbb"]
+    outputs = predict(predictor, texts)
+    for text, prediction, score in zip(
+        texts, outputs["predictions"], outputs["scores"], strict=True
+    ):
+        source = predictor.source.encode([text]).to_tensor()
+        target = predictor.target.encode([prediction]).numpy()[0].tolist()
+        logits = predictor.model(
+            {"source": source, "target": tf.constant([[2, *target]])}
+        )
+        log_probs = tf.nn.log_softmax(logits)[0].numpy()
+        labels = [*target, 3]
+        expected = sum(log_probs[t, label] for t, label in enumerate(labels))
+        assert score == pytest.approx(expected, abs=1e-4)
+
+
+def test_alignments_are_distributions_over_the_source(predictor):
+    alignments = predict(predictor, ["abca", "dd"])["alignments"]
+    assert alignments.shape == (2, 8, 4)  # of max_length 8
+    assert alignments[0].sum(-1) == pytest.approx([1] * 5 + [0] * 3, abs=1e-5)
+    assert alignments[1].sum(-1) == pytest.approx([1] * 3 + [0] * 5, abs=1e-5)
+    assert not alignments[1, :, 2:].any()  # nothing is read behind the end
+
+
+def test_the_company_of_a_text_does_not_matter(predictor):
+    alone = predict(predictor, ["cab"])
+    among = predict(predictor, ["", "cab", "a" * 50])
+    assert among["predictions"][1] == alone["predictions"][0]
+    assert among["scores"][1] == pytest.approx(alone["scores"][0], abs=1e-4)
+    np.testing.assert_allclose(
+        among["alignments"][1, :, :3], alone["alignments"][0], atol=1e-4
+    )
+
+
+def test_an_empty_text_has_an_empty_answer(predictor):
+    for texts in ([""], ["", "", "abc"]):
+        outputs = predict(predictor, texts)
+        assert outputs["predictions"][0] == b""
+        assert outputs["scores"][0] == 0.0
+        assert not outputs["alignments"][0].any()
+
+
+def test_no_texts_have_no_answers(predictor):
+    outputs = predict(predictor, [])
+    assert outputs["predictions"].shape == (0,)
+    assert outputs["scores"].shape == (0,)
+    assert outputs["alignments"].shape[:2] == (0, 8)
+
+
+def test_strange_texts_are_answered(predictor):
+    texts = ["xyz", "a☃b", "ß", "a b", b"\xff\xfe", "abc" * 1000]
+    outputs = predict(predictor, texts)
+    assert outputs["predictions"].shape == (6,)
+    assert np.isfinite(outputs["scores"]).all()
+    assert (outputs["scores"] < 0).all()
+    assert np.isfinite(outputs["alignments"]).all()
