@@ -56,13 +56,14 @@ def trained_loop(
     Raises:
         NotImplementedError: The gradient of the gradient was asked for.
     """
-    loop = _Loop(cell, projected, mask, dropout_mask)
+    loop = _Loop(cell, projected)
     arguments = [
         tf.nest.flatten(projected),
         list(states),
         [tf.convert_to_tensor(weight) for weight in loop.weights],
     ]
     loop.see(*arguments)
+    loop.mask, loop.dropout_mask = mask, dropout_mask
     if loop.output_is_extra:
         batch_size = tf.shape(states[0])[0]
         arguments[1].append(
@@ -147,13 +148,11 @@ class _Loop:
     a gradient made by hand must name everything that it is a gradient of.
     """
 
-    def __init__(
-        self, cell: RecurrentCell, structure: Any, mask: Any, dropout_mask: Any
-    ) -> None:
+    def __init__(self, cell: RecurrentCell, structure: Any) -> None:
         self.cell = cell
         self.structure = structure
-        self.mask = mask
-        self.dropout_mask = dropout_mask
+        self.mask: Any = None
+        self.dropout_mask: Any = None
         self.weights = [
             weight
             for weight in cell.variables
@@ -553,10 +552,14 @@ class _Loop:
         self, inputs: Any, states: Any, values: Any, dot: Any, gate: Any
     ) -> tuple[Any, list[Any]]:
         """The step of the cell, with `values` for its weights."""
-        pairs = list(zip(self.weights, values, strict=True))
+        scope = keras.StatelessScope()
+        for pair in zip(self.weights, values, strict=True):
+            # Unlike the scope's argument, this does not cast the value back
+            # to the dtype of the variable.
+            scope.add_update(pair)
         inputs = tf.nest.pack_sequence_as(self.structure, inputs)
         own_states = states[:-1] if self.output_is_extra else states
-        with keras.StatelessScope(state_mapping=pairs):
+        with scope:
             output, new_states = self.cell.step(inputs, own_states, dot, gate)
         extra = [output] if self.output_is_extra else []
         return output, [*new_states, *extra]
