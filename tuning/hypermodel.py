@@ -39,6 +39,8 @@ class Seq2SeqHyperModel(kt.HyperModel):
         keras.utils.set_random_seed(chosen.training.seed)
         model = build_model(chosen.model, self.source_size, self.target_size)
         compile_model(model, chosen.training)
+        # Hyperband goes on with the weights of both in a new model.
+        model.optimizer.build(model.trainable_variables)
         return model
 
     def fit(

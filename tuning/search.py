@@ -135,7 +135,6 @@ def _result(rank: int, trial: Any) -> TrialResult:
         return trial.metrics.get_last_value(name) if known else None
 
     parameters = metric("parameters")
-    reason = (trial.message or "the loss is not a number").strip()
     return TrialResult(
         rank if completed else None,
         trial.status.lower(),
@@ -147,8 +146,17 @@ def _result(rank: int, trial: Any) -> TrialResult:
         trial.score if completed else None,
         metric("seconds"),
         None if parameters is None else int(parameters),
-        "" if completed else reason.splitlines()[-1],
+        "" if completed else _reason(trial.message),
     )
+
+
+def _reason(traceback: str | None) -> str:
+    """The line of a traceback that names the error."""
+    if traceback is None:
+        return "the loss is not a number"
+    outside = (" ", "Traceback")
+    lines = (x for x in traceback.splitlines() if not x.startswith(outside))
+    return next(filter(None, lines), "")
 
 
 def _write_results(results: Sequence[TrialResult], path: Path) -> None:

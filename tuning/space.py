@@ -34,6 +34,9 @@ def space(hp: kt.HyperParameters, recipe: Recipe) -> Recipe:
         if values is None:
             return fixed[name]
         default = fixed[name] if fixed[name] in values else values[0]
+        if isinstance(default, bool):  # which `Choice` turns into numbers
+            both = len(set(values)) == 2
+            return hp.Boolean(name, default) if both else default
         return hp.Choice(name, list(values), default=default)
 
     chosen = {

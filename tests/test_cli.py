@@ -1,0 +1,200 @@
+"""The command line, as a user meets it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from keras_recurrent import __version__, cli
+
+COMMANDS = ("demo", "train", "tune", "evaluate", "predict", "export")
+
+
+def call(*arguments, **kwargs):
+    return CliRunner().invoke(cli.app, list(map(str, arguments)), **kwargs)
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "keras_recurrent", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"]])
+def test_help_is_quick_and_needs_no_tensorflow(arguments):
+    probe = (
+        "import sys; from keras_recurrent.cli import app;"
+        f"app({arguments}, standalone_mode=False);"
+        "print('heavy:', {'tensorflow', 'keras'} & set(sys.modules))"
+    )
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        process = subprocess.run(
+            [sys.executable, "-c", probe],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds.append(time.perf_counter() - began)
+        assert process.stdout.splitlines()[-1] == "heavy: set()"
+    assert min(seconds) < 0.5
+
+
+def test_every_command_explains_itself_with_an_example():
+    listed = call("--help").output
+    for command in COMMANDS:
+        assert command in listed
+        result = call(command, "--help", env={"COLUMNS": "100"})
+        assert result.exit_code == 0
+        assert f"keras-recurrent {command}" in result.output
+        assert re.search("Examples?:", result.output)
+
+
+def test_version():
+    assert call("--version").output.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "{tmp}/none.yaml"], "none.yaml"),
+        (["train", "{letters}/letters.yaml", "model.size=3"], "model.size"),
+        (["train", "{letters}/letters.yaml", "model.units=x"], "model.units"),
+        (["train", "{letters}/letters.yaml", "units"], "section.key=value"),
+        (["tune", "{tmp}/none.yaml"], "none.yaml"),
+        (["evaluate", "{tmp}/none"], "no such run folder"),
+        (["predict", "{tmp}", "text"], "not a run folder"),
+        (["export", "{letters}", "{tmp}/out"], "not a run folder"),
+        (["export", "{trained}", "{trained}"], "not empty"),
+        (
+            ["train", "{letters}/letters.yaml", "--run", "{trained}"],
+            "training.epochs=12 there, 3 here",
+        ),
+        (
+            ["train", "{letters}/letters.yaml", "data.files.train=no.tsv"]
+            + ["--run", "{tmp}/run"],
+            "no.tsv",
+        ),
+        (["train", "{letters}/letters.yaml", "--run", "{file}"], "{file}"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_mistakes_are_one_line(arguments, message, letters, trained, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    places = {
+        "tmp": tmp_path,
+        "letters": letters,
+        "trained": trained,
+        "file": file,
+    }
+    result = call(*(a.format(**places) for a in arguments))
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("keras-recurrent: ")
+    assert message.format(**places) in line
+
+
+def test_predict_texts(trained):
+    result = call("predict", trained, "abca", "DD")
+    assert result.exit_code == 0
+    assert result.stdout == "abca\tA C B A\nDD\tD D\n"
+
+
+def test_predict_lines(trained):
+    result = call("predict", trained, input=b"ab\r\n\n\xff\ncab")
+    first, second, third, fourth = result.stdout.splitlines()
+    assert (first, second, fourth) == ("ab\tB A", "\t", "cab\tB A C")
+    assert third.startswith("\ufffd\t")
+
+
+def test_predict_nothing(trained):
+    result = call("predict", trained, input="")
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_evaluate_and_export(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    result = call("evaluate", tmp_path / "run")
+    assert result.exit_code == 0
+    assert "letter error rate (LER)" in result.stdout
+    rate = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert f"{rate['token_error_rate']:.2%}" in result.stdout
+    result = call("export", tmp_path / "run", tmp_path / "out")
+    assert result.exit_code == 0
+    assert (tmp_path / "out" / "saved_model.pb").exists()
+
+
+def test_the_run_folder_is_named_after_the_recipe(
+    letters, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    small = ["model.cell=simple_rnn", "model.bidirectional=false"]
+    result = call(
+        "train", letters / "letters.yaml", "training.epochs=1", *small
+    )
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "runs" / "letters" / "model.keras").exists()
+    assert "keras-recurrent evaluate runs/letters" in result.stdout
+
+
+def test_interrupted_by_a_signal_and_resumed(letters, tmp_path):
+    run = tmp_path / "run"
+    metrics = run / "metrics.jsonl"
+    command = (
+        "train",
+        letters / "letters.yaml",
+        "training.epochs=400",
+        "training.patience=3",
+        "model.cell=simple_rnn",
+        "model.bidirectional=false",
+        "--run",
+        run,
+    )
+    process = start(*command)
+    while not metrics.exists() or metrics.read_text().count("\n") < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    (line,) = stderr.strip().splitlines()
+    assert "Interrupted" in line
+    assert "same command again" in line
+    # The last epoch is done again if it was not wholly saved.
+    before = metrics.read_text().splitlines()[:-1]
+
+    process = start(*command)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    after = metrics.read_text().splitlines()
+    assert after[: len(before)] == before
+    assert len(after) > len(before)
+    numbers = [json.loads(line)["epoch"] for line in after]
+    assert numbers == list(range(1, len(after) + 1))
+
+
+def test_a_reader_that_leaves_is_no_error(trained):
+    read, write = os.pipe()
+    os.close(read)
+    process = subprocess.run(
+        [sys.executable, "-m", "keras_recurrent", "predict", trained, "ab"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(write)
+    assert process.returncode == 1
+    assert process.stderr == ""

@@ -1,0 +1,186 @@
+"""The search: complete, resumable, and honest about failures."""
+
+import csv
+import math
+
+import keras
+import pytest
+from rich.console import Console
+
+from keras_recurrent.pipelines.recipe import load_recipe
+from keras_recurrent.pipelines.run import Run, RunError
+from keras_recurrent.tuning import Seq2SeqHyperModel, results_table, tune
+
+# Of NumPy, in KerasTuner's book-keeping.
+ALL_NAN = pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")
+ALL_FOUR = {("lstm", 4), ("lstm", 8), ("gru", 4), ("gru", 8)}
+
+
+@pytest.fixture
+def make_run(letters, tmp_path):
+    def make(*overrides):
+        recipe = load_recipe(letters / "letters.yaml", overrides)
+        return Run(tmp_path / "run", recipe)
+
+    return make
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Stands in for `fit`: what it lists is the loss, or is raised.
+
+    Returns the choices that were fitted, in order.
+    """
+    seen = []
+
+    def fake(losses):
+        def fit(self, hp, model, *args, **kwargs):
+            choice = (hp.values["cell"], hp.values["units"])
+            seen.append(choice)
+            outcome = losses[len(seen) - 1]
+            if isinstance(outcome, BaseException):
+                raise outcome
+            logs = {
+                "val_loss": outcome,
+                "seconds": 1.0,
+                "parameters": model.count_params(),
+            }
+            history = keras.callbacks.History()
+            history.set_model(model)
+            history.on_train_begin()
+            for callback in kwargs["callbacks"]:
+                callback.set_model(model)
+                callback.on_epoch_end(0, logs)
+            history.on_epoch_end(0, logs)
+            return history
+
+        monkeypatch.setattr(Seq2SeqHyperModel, "fit", fit)
+        return seen
+
+    return fake
+
+
+def read(run):
+    with (run.search / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def choices(results):
+    return {(r.values["cell"], r.values["units"]) for r in results}
+
+
+def test_a_real_search(make_run):
+    run = make_run("tuning.space={units: [4, 8]}", "tuning.max_trials=2")
+    results = tune(run)
+    assert [r.rank for r in results] == [1, 2]
+    assert results[0].objective < results[1].objective
+    assert all(r.seconds > 0 for r in results)
+    best = load_recipe(run.best)
+    assert best.model.units == results[0].values["units"]
+    # A model's size follows from the choice.
+    sizes = {r.values["units"]: r.parameters for r in results}
+    assert sizes[4] < sizes[8]
+    # All but the choice is as in the recipe.
+    model = best.model.model_copy(update={"units": run.recipe.model.units})
+    assert best.model_copy(update={"model": model}) == run.recipe
+    # Again: nothing is searched anew.
+    assert tune(run) == results
+
+
+def test_all_of_a_small_space_is_tried_and_the_best_kept(make_run, fits):
+    seen = fits([3.0, 1.0, 4.0, 2.0])
+    run = make_run()
+    results = tune(run)
+    assert choices(results) == ALL_FOUR
+    assert [r.objective for r in results] == [1.0, 2.0, 3.0, 4.0]
+    best = load_recipe(run.best)
+    assert (best.model.cell, best.model.units) == seen[1]
+    rows = read(run)
+    assert [row["rank"] for row in rows] == list("1234")
+    assert float(rows[0]["val_loss"]) == 1.0
+    assert {row["status"] for row in rows} == {"completed"}
+
+
+def test_more_trials_than_choices_end(make_run, fits):
+    fits([1.0] * 9)
+    assert len(tune(make_run("tuning.max_trials=9"))) == 4
+
+
+def test_an_interrupted_search_goes_on(make_run, fits):
+    seen = fits([3.0, 1.0, KeyboardInterrupt(), 2.0, 4.0])
+    run = make_run()
+    with pytest.raises(KeyboardInterrupt):
+        tune(run)
+    assert len(seen) == 3
+    results = tune(run)
+    # The interrupted choice was tried again, the finished ones were not.
+    assert seen[3] == seen[2]
+    assert len(seen) == 5
+    assert choices(results) == ALL_FOUR
+    assert [r.objective for r in results] == [1.0, 2.0, 3.0, 4.0]
+    assert {r.status for r in results} == {"completed"}
+
+
+@ALL_NAN
+def test_failed_trials_are_marked_and_never_the_best(make_run, fits):
+    fits([math.nan, MemoryError("too large"), 5.0, ValueError("two\nlines")])
+    run = make_run()
+    first, *failed = tune(run)
+    assert (first.rank, first.status, first.objective) == (1, "completed", 5)
+    assert [r.rank for r in failed] == [None] * 3
+    assert {r.status for r in failed} == {"failed"}
+    assert [r.objective for r in failed] == [None] * 3
+    assert {r.message for r in failed} == {
+        "the loss is not a number",
+        "MemoryError: too large",
+        "ValueError: two",
+    }
+    best = load_recipe(run.best).model
+    assert {"cell": best.cell, "units": best.units} == first.values
+    assert [row["status"] for row in read(run)] == ["completed"] + 3 * [
+        "failed"
+    ]
+
+
+def test_a_search_without_success_is_an_error(make_run, fits):
+    fits([MemoryError("too large")] * 4)
+    run = make_run()
+    with pytest.raises(RunError, match="all 4 trials failed.*too large"):
+        tune(run)
+    assert not run.best.exists()
+    assert len(read(run)) == 4
+
+
+def test_another_recipe_is_refused(make_run, fits):
+    fits([1.0] * 4)
+    tune(make_run())
+    with pytest.raises(RunError, match="tuning.max_trials=4 there, 3 here"):
+        tune(make_run("tuning.max_trials=3"))
+
+
+def test_hyperband(make_run):
+    run = make_run(
+        "tuning.algorithm=hyperband",
+        "tuning.epochs=3",
+        "tuning.steps_per_epoch=1",
+        "model.cell=simple_rnn",
+        "model.bidirectional=false",
+        "tuning.space={units: [4, 5, 6, 7, 8]}",
+    )
+    results = tune(run)
+    assert {r.status for r in results} == {"completed"}
+    # Successive halving: some trials were longer than others.
+    assert len({r.values["epochs"] for r in results}) > 1
+    assert load_recipe(run.best).model.units == results[0].values["units"]
+
+
+@ALL_NAN
+def test_the_table_marks_failures(make_run, fits):
+    fits([math.nan, 2.0, 1.0, 3.0])
+    console = Console(width=120, record=True)
+    console.print(results_table(tune(make_run())))
+    text = console.export_text()
+    assert "Search: 4 trials" in text
+    assert text.count("completed") == 3
+    assert text.count("failed") == 1
+    assert "2.0000" in text
