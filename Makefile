@@ -33,9 +33,9 @@ $(VENV)/installed: pyproject.toml
 	|| { echo "$(PYTHON) cannot create virtual environments. On Debian and" \
 	"Ubuntu: sudo apt install python3-venv"; exit 1; } >&2
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install -qq --upgrade pip
 	@echo "Installing keras-recurrent and what it needs into $(VENV) ..."
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install -qq --editable '.[dev]'
 	@touch $@
 
 # Type checkers do not know that the root folders are sub-packages.
