@@ -146,7 +146,7 @@ def _run(
         mask,
         cell.recurrent_mask(batch_size, training),
         return_sequences=return_sequences,
-        jit_compile=sequences.shape[1] is not None,
+        jit_compile=bool(sequences.shape[1]),  # known, and not 0
     )
     if mask is not None:
         live = mask if zero_output_for_mask else _live_so_far(mask)

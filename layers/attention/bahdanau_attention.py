@@ -111,7 +111,10 @@ class BahdanauAttention(keras.Layer):
         Args:
             memory: (B, S, M).
         """
-        return tf.tensordot(memory, self.memory_kernel, 1)
+        # Cast here: outside of `call` Keras does not.
+        memory = tf.cast(memory, self.compute_dtype)
+        kernel = tf.cast(self.memory_kernel, self.compute_dtype)
+        return tf.tensordot(memory, kernel, 1)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

@@ -4,7 +4,11 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from keras_recurrent.models.decoding.hypotheses import Hypotheses, Step
+from keras_recurrent.models.decoding.hypotheses import (
+    Hypotheses,
+    Step,
+    bar_padding,
+)
 from keras_recurrent.models.decoding.length_penalty import length_penalty
 
 
@@ -158,7 +162,9 @@ def _extend(
     width, vocabulary = log_probs.shape[1:]
     # A hypothesis that has ended goes on in one way: padding, at no cost.
     padding = tf.one_hot(0, vocabulary, 0.0, -float("inf"))
-    log_probs = tf.where(beams.finished[..., tf.newaxis], padding, log_probs)
+    log_probs = tf.where(
+        beams.finished[..., tf.newaxis], padding, bar_padding(log_probs)
+    )
     totals = beams.log_probs[..., tf.newaxis] + log_probs
     grows = ~beams.finished[..., tf.newaxis] & (tf.range(vocabulary) != end_id)
     lengths = beams.lengths[..., tf.newaxis] + tf.cast(grows, tf.int32)

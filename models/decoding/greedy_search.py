@@ -4,7 +4,11 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from keras_recurrent.models.decoding.hypotheses import Hypotheses, Step
+from keras_recurrent.models.decoding.hypotheses import (
+    Hypotheses,
+    Step,
+    bar_padding,
+)
 
 
 class _Loop(NamedTuple):
@@ -44,6 +48,7 @@ def greedy_search(
 
     def body(loop: _Loop) -> tuple[_Loop]:
         log_probs, alignments, state = step(loop.last, loop.state)
+        log_probs = bar_padding(log_probs)
         best = tf.argmax(log_probs, axis=-1, output_type=tf.int32)
         gained = tf.reduce_max(log_probs, axis=-1)
         finished = loop.finished

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import tensorflow as tf
+
 Step = Callable[[Any, Any], tuple[Any, Any, Any]]
 """(ids, state) to (log_probs, alignments, state), see this package's page."""
 
@@ -21,3 +23,13 @@ class Hypotheses(NamedTuple):
     over the length penalty."""
     alignments: Any
     """(B, K, L, S) float32: where each token looked; zeros after the end."""
+
+
+def bar_padding(log_probs: Any) -> Any:
+    """Keep id 0 from being chosen: it marks what comes after the end.
+
+    Args:
+        log_probs: (…, V).
+    """
+    is_padding = tf.range(tf.shape(log_probs)[-1]) == 0
+    return tf.where(is_padding, -float("inf"), log_probs)

@@ -1,0 +1,273 @@
+"""Encoder, decoder and the whole model."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_recurrent.models import (
+    Decoder,
+    Encoder,
+    MaskedAccuracy,
+    MaskedCrossentropy,
+    Seq2Seq,
+)
+
+START, END, V = 2, 3, 12
+VARIANTS = {
+    "gru": {},
+    "lstm_stack": {"cell": "lstm", "num_layers": 2},
+    "simple_rnn": {"cell": "simple_rnn"},
+    "new_state": {"query": "new_state"},
+    "input_feeding": {"query": "new_state", "input_feeding": True},
+    "both": {"query": "previous_state", "input_feeding": True},
+}
+
+
+def build(variant="gru", units=6, **kwargs):
+    options = dict(VARIANTS[variant])
+    shared = {
+        key: options[key] for key in ("cell", "num_layers") if key in options
+    }
+    policy = kwargs.pop("dtype", None)
+    model = Seq2Seq(
+        Encoder(V, 5, units, dtype=policy, **shared, **kwargs),
+        Decoder(V, 5, units, dtype=policy, **options),
+        START,
+        END,
+        dtype=policy,
+    )
+    model.build()
+    return model
+
+
+def reversal(count, longest=5, seed=0):
+    """Sources and their reversals, padded: inputs and labels."""
+    rng = np.random.default_rng(seed)
+    width = longest + 1
+    source = np.zeros((count, width), "int32")
+    target, labels = source.copy(), source.copy()
+    for row, length in enumerate(rng.integers(1, longest + 1, count)):
+        tokens = rng.integers(4, V, length)
+        source[row, :length] = tokens
+        labels[row, :length] = tokens[::-1]
+        labels[row, length] = END
+        target[row, 0] = START
+        target[row, 1 : length + 1] = tokens[::-1]
+    return {"source": source, "target": target}, labels
+
+
+def assert_close(ours, expected, atol=1e-5):
+    for a, b in zip(
+        tf.nest.flatten(ours), tf.nest.flatten(expected), strict=True
+    ):
+        np.testing.assert_allclose(a, b, atol=atol)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_teacher_forcing_is_step_by_step(variant, seed):
+    model = build(variant)
+    inputs, _ = reversal(4)
+    mask = inputs["source"] != 0
+    memory, summary = model.encoder(inputs["source"], mask=mask)
+    prepared, state = model.decoder.start(memory, summary, mask)
+    whole = model(inputs)
+    trained = tf.function(lambda inputs: model(inputs, training=True))(inputs)
+    assert_close(trained, whole)
+    for t in range(inputs["target"].shape[1]):
+        logits, alignments, state = model.decoder.step(
+            inputs["target"][:, t], state, prepared
+        )
+        np.testing.assert_allclose(whole[:, t], logits, atol=1e-5)
+        np.testing.assert_allclose(
+            tf.reduce_sum(alignments, 1), np.ones(4), atol=1e-5
+        )
+        assert not alignments.numpy()[~mask].any()
+
+
+def test_the_previous_state_asks(seed):
+    """At the first step, attention is that of the initial state."""
+    model = build()
+    inputs, _ = reversal(4)
+    mask = inputs["source"] != 0
+    memory, summary = model.encoder(inputs["source"], mask=mask)
+    prepared, state = model.decoder.start(memory, summary, mask)
+    _, alignments, _ = model.decoder.step(
+        inputs["target"][:, 0], state, prepared
+    )
+    _, expected = model.decoder.attention_cell.attention(
+        state.cells[0][0], memory, memory_mask=mask
+    )
+    assert_close(alignments, expected)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_encoder_is_its_layers(bidirectional, seed):
+    encoder = Encoder(V, 5, 6, "gru", 2, bidirectional)
+    ids = reversal(4)[0]["source"]
+    memory, summary = encoder(ids, mask=ids != 0)
+    size = 12 if bidirectional else 6
+    assert memory.shape == (4, ids.shape[1], size) and summary.shape[1] == size
+    expected = encoder.embedding(ids)
+    final = []
+    for level in range(2):
+        x = expected
+        cell = encoder.forward_layers[level].cell
+        forward = keras.layers.RNN(
+            cell, return_sequences=True, return_state=True
+        )
+        expected, *final = forward(x, mask=ids != 0)
+        if bidirectional:
+            cell = encoder.backward_layers[level].cell
+            backward = keras.layers.RNN(
+                cell,
+                return_sequences=True,
+                return_state=True,
+                go_backwards=True,
+            )
+            y, *states = backward(x, mask=ids != 0)
+            expected = tf.concat([expected, tf.reverse(y, [1])], -1)
+            final += states
+    real = ids != 0
+    np.testing.assert_allclose(memory[real], expected[real], atol=1e-5)
+    np.testing.assert_allclose(summary, tf.concat(final, -1), atol=1e-5)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    extra=st.integers(1, 4),
+    beam_width=st.integers(1, 3),
+)
+def test_padding_and_neighbours_change_nothing(lengths, extra, beam_width):
+    model = _shared_model()
+    rng = np.random.default_rng(sum(lengths))
+    source = np.zeros((len(lengths), max(lengths) + extra), "int32")
+    for row, length in enumerate(lengths):
+        source[row, :length] = rng.integers(4, V, length)
+    options = {"beam_width": beam_width, "max_length": 6}
+    together = model.generate(source, **options)
+    for row, length in enumerate(lengths):
+        alone = model.generate(source[row : row + 1, :length], **options)
+        np.testing.assert_array_equal(together.ids[row], alone.ids[0])
+        np.testing.assert_allclose(
+            together.log_probs[row], alone.log_probs[0], atol=1e-4
+        )
+        looks = together.alignments[row]
+        np.testing.assert_allclose(
+            looks[..., :length], alone.alignments[0], atol=1e-5
+        )
+        assert not looks[..., length:].numpy().any()
+
+
+_MODELS = []
+
+
+def _shared_model():
+    """One model for all examples, whose graphs are traced once."""
+    if not _MODELS:
+        keras.utils.set_random_seed(3)
+        _MODELS.append(build())
+    return _MODELS[0]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_generate_agrees_eagerly_in_a_graph_and_under_xla(variant, seed):
+    model = build(variant)
+    source = tf.constant(reversal(3)[0]["source"])
+    for beam_width in (1, 3):
+        options = {"beam_width": beam_width, "max_length": 5}
+        graph = model.generate(source, **options)
+        assert graph.ids.shape == (3, beam_width, 5)
+        tf.config.run_functions_eagerly(True)
+        try:
+            eager = model.generate(source, **options)
+        finally:
+            tf.config.run_functions_eagerly(False)
+        assert_close(graph, eager)
+        compiled = tf.function(
+            lambda source, options=options: model.generate(source, **options),
+            jit_compile=True,
+        )
+        assert_close(compiled(source), eager)
+
+
+def test_scores_are_those_of_teacher_forcing(seed):
+    model = build()
+    source = reversal(3)[0]["source"]
+    found = model.generate(source, beam_width=3, max_length=4)
+    for k in range(3):
+        ids = found.ids[:, k].numpy()
+        target = np.concatenate([np.full((3, 1), START), ids[:, :-1]], 1)
+        logits = model({"source": source, "target": target})
+        log_probs = tf.nn.log_softmax(logits).numpy()
+        for b in range(3):
+            total = sum(
+                log_probs[b, t, token]
+                for t, token in enumerate(ids[b])
+                if token
+            )
+            np.testing.assert_allclose(found.log_probs[b, k], total, atol=1e-4)
+
+
+def test_learns_saves_and_loads(tmp_path, seed):
+    model = build(units=32)
+    model.compile(
+        keras.optimizers.Adam(0.01),
+        MaskedCrossentropy(label_smoothing=0.05),
+        metrics=[MaskedAccuracy()],
+    )
+    inputs, labels = reversal(1500)
+    model.fit(inputs, labels, batch_size=32, epochs=6, verbose=0)
+    inputs, labels = reversal(100, seed=9)
+    measured = model.evaluate(inputs, labels, verbose=0)
+    assert measured[1] > 0.95
+    found = model.generate(inputs["source"], beam_width=3, max_length=6)
+    assert (found.ids[:, 0].numpy() == labels).all(1).mean() > 0.9
+    assert model.predict(inputs, verbose=0).shape == (*labels.shape, V)
+
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_close(loaded(inputs), model(inputs), 0)
+    assert loaded.evaluate(inputs, labels, verbose=0) == measured
+    assert_close(loaded.optimizer.variables, model.optimizer.variables, 0)
+    again = loaded.generate(inputs["source"], beam_width=3, max_length=6)
+    np.testing.assert_array_equal(again.ids, found.ids)
+
+    model.save_weights(tmp_path / "some.weights.h5")
+    fresh = build(units=32)
+    fresh.load_weights(tmp_path / "some.weights.h5")
+    assert_close(fresh(inputs), model(inputs), 0)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision(dtype, seed):
+    model = build("lstm_stack", dtype=dtype)
+    model.compile("adam", MaskedCrossentropy())
+    inputs, labels = reversal(32)
+    logits = model(inputs)
+    assert logits.dtype == tf.float32
+    history = model.fit(inputs, labels, epochs=2, verbose=0)
+    losses = history.history["loss"]
+    assert np.isfinite(losses).all() and losses[1] < losses[0]
+    found = model.generate(inputs["source"], beam_width=2, max_length=4)
+    assert np.isfinite(found.log_probs[:, 0]).all()
+
+
+def test_dropout_is_for_training_alone(seed):
+    model = build(dropout=0.5, recurrent_dropout=0.5)
+    inputs, _ = reversal(4)
+    assert_close(model(inputs), model(inputs), 0)
+    trained = [model(inputs, training=True) for _ in range(2)]
+    assert not np.allclose(*trained)
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="beam_width=0"):
+        build().generate(tf.ones((1, 2), tf.int32), beam_width=0)
+    with pytest.raises(ValueError, match="query='sideways'"):
+        Decoder(V, 5, 6, query="sideways")
+    with pytest.raises(ValueError, match="Received: 'grru'"):
+        Encoder(V, 5, 6, cell="grru")
