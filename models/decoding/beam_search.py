@@ -8,6 +8,7 @@ from keras_recurrent.models.decoding.hypotheses import (
     Hypotheses,
     Step,
     bar_padding,
+    with_shapes_of,
 )
 from keras_recurrent.models.decoding.length_penalty import length_penalty
 
@@ -98,9 +99,11 @@ def beam_search(
             ),
         )
         state = tf.nest.map_structure(lambda leaf: tf.gather(leaf, rows), state)
-        return (
-            _Loop(loop.t + 1, tf.reshape(ids, (-1,)), state, beams, history),
+        last, state, beams = with_shapes_of(
+            (loop.last, loop.state, loop.beams),
+            (tf.reshape(ids, (-1,)), state, beams),
         )
+        return (_Loop(loop.t + 1, last, state, beams, history),)
 
     (loop,) = tf.while_loop(
         lambda loop: ~tf.reduce_all(loop.beams.finished),
@@ -200,7 +203,9 @@ def _read_back(
 
     def body(t: Any, beams: Any, out_ids: Any, out_looks: Any) -> tuple:
         chosen = tf.gather(ids[t], beams, batch_dims=1)
-        beams = tf.gather(parents[t], beams, batch_dims=1)
+        beams = with_shapes_of(
+            beams, tf.gather(parents[t], beams, batch_dims=1)
+        )
         look = tf.gather(looks[t], beams, batch_dims=1)
         look = tf.where((chosen != 0)[..., tf.newaxis], look, 0.0)
         return t - 1, beams, out_ids.write(t, chosen), out_looks.write(t, look)

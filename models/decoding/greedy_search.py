@@ -8,6 +8,7 @@ from keras_recurrent.models.decoding.hypotheses import (
     Hypotheses,
     Step,
     bar_padding,
+    with_shapes_of,
 )
 
 
@@ -57,8 +58,8 @@ def greedy_search(
         return (
             _Loop(
                 loop.t + 1,
-                ids,
-                state,
+                with_shapes_of(loop.last, ids),
+                with_shapes_of(loop.state, state),
                 finished | (ids == end_id),
                 loop.log_probs + tf.where(finished, 0.0, gained),
                 loop.ids.write(loop.t, ids),

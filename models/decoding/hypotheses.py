@@ -33,3 +33,14 @@ def bar_padding(log_probs: Any) -> Any:
     """
     is_padding = tf.range(tf.shape(log_probs)[-1]) == 0
     return tf.where(is_padding, -float("inf"), log_probs)
+
+
+def with_shapes_of(old: Any, new: Any) -> Any:
+    """Give `new` the static shapes of `old`, as a loop requires.
+
+    What a step returns has the shapes of what it got, even where TensorFlow
+    cannot see it.
+    """
+    return tf.nest.map_structure(
+        lambda old, new: tf.ensure_shape(new, old.shape), old, new
+    )
