@@ -131,7 +131,7 @@ def _picture_attention(
         outputs["alignments"].numpy(),
     )
     run.attention_picture.parent.mkdir(exist_ok=True)
-    figure.savefig(run.attention_picture, dpi=150)
+    figure.savefig(run.attention_picture)
 
 
 def _labels(tokens: tf.RaggedTensor) -> list[list[str]]:

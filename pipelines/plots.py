@@ -28,6 +28,7 @@ def attention_figure(
     rows = max(map(len, predictions), default=1)
     figure = Figure(
         figsize=(len(sources) * (0.3 * columns + 0.8), 0.3 * rows + 1.2),
+        dpi=150,
         layout="constrained",
     )
     panels = figure.subplots(
@@ -59,7 +60,7 @@ def training_figure(history: Sequence[dict[str, Any]]) -> Figure:
     Args:
         history: the metrics of each epoch, as in `metrics.jsonl`.
     """
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    figure = Figure(figsize=(9, 3.5), dpi=150, layout="constrained")
     epochs = [epoch["epoch"] for epoch in history]
     for axes, metric in zip(
         figure.subplots(1, 2), ("loss", "accuracy"), strict=True

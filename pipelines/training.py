@@ -1,9 +1,6 @@
 """Training a recipe with `fit`, so that an interrupted run goes on."""
 
-import json
-import math
 import sys
-import time
 from typing import Any
 
 import keras
@@ -17,7 +14,11 @@ from keras_recurrent.models import (
     Seq2Seq,
 )
 from keras_recurrent.pipelines.batching import training_batches
-from keras_recurrent.pipelines.plots import training_figure
+from keras_recurrent.pipelines.progress import (
+    KeepProgress,
+    is_finished,
+    restore,
+)
 from keras_recurrent.pipelines.recipe import (
     ModelConfig,
     Recipe,
@@ -124,11 +125,10 @@ def train(run: Run) -> bool:
         RunError: the loss was never a number.
     """
     config = run.recipe.training
-    history = run.history()
-    if is_finished(history, config):
+    if is_finished(run.history(), config):
         return False
-    # Otherwise a run that goes on would see the order of its first epoch.
-    seed = config.seed + len(history)
+    # A run that goes on must not see the order of its first epoch again.
+    seed = config.seed + len(run.history())
     keras.utils.set_random_seed(seed)
     vocabularies = build_vocabularies(run.recipe)
     vocabularies[0].save(run.source_vocabulary)
@@ -139,20 +139,14 @@ def train(run: Run) -> bool:
     model.fit(
         batches,
         validation_data=validation,
+        initial_epoch=restore(run, model),
         epochs=config.epochs,
         shuffle=False,  # the batches are shuffled already
         verbose=verbosity(),
         callbacks=[
             keras.callbacks.TerminateOnNaN(),
-            # Before the log: an epoch in the log has been saved if it should.
-            keras.callbacks.ModelCheckpoint(
-                run.model,
-                save_best_only=True,
-                initial_value_threshold=best_loss(history),
-            ),
-            MetricsLog(run),
             keras.callbacks.TensorBoard(run.events, write_graph=False),
-            keras.callbacks.BackupAndRestore(run.checkpoints),
+            KeepProgress(run),
         ],
     )
     if not run.model.exists():
@@ -160,55 +154,7 @@ def train(run: Run) -> bool:
             f"{run.folder}: the loss is not a number, so no model was saved. "
             f"Try a training.learning_rate below {config.learning_rate}"
         )
-    run.training_picture.parent.mkdir(exist_ok=True)
-    training_figure(run.history()).savefig(run.training_picture, dpi=150)
     return True
-
-
-class MetricsLog(keras.callbacks.Callback):
-    """Writes a line of JSON per epoch, and stops when patience is lost.
-
-    Patience is counted in the file and not in memory, as
-    `keras.callbacks.EarlyStopping` does, so that it survives interruptions.
-    """
-
-    def __init__(self, run: Run) -> None:
-        super().__init__()
-        self.run = run
-        self.began = 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.began = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        # An epoch that was interrupted between this log and its backup is
-        # done again: it replaces its first line.
-        history = self.run.history()[:epoch]
-        seconds = round(time.perf_counter() - self.began, 1)
-        history.append({"epoch": epoch + 1, **(logs or {}), "seconds": seconds})
-        lines = "".join(json.dumps(line) + "\n" for line in history)
-        draft = self.run.metrics.with_suffix(".draft")
-        draft.write_text(lines, encoding="utf-8")
-        draft.replace(self.run.metrics)
-        if is_finished(history, self.run.recipe.training):
-            self.model.stop_training = True
-
-
-def is_finished(history: list[dict[str, Any]], config: TrainingConfig) -> bool:
-    """Whether all epochs are done, or none of the last ones was the best."""
-    if len(history) >= config.epochs:
-        return True
-    if config.patience is None:
-        return False
-    waited = history[-config.patience :]
-    earlier = history[: -config.patience]
-    return bool(earlier) and best_loss(waited) >= best_loss(earlier)
-
-
-def best_loss(history: list[dict[str, Any]]) -> float:
-    """The lowest validation loss; infinite if there is none."""
-    losses = [epoch["val_loss"] for epoch in history]
-    return min((x for x in losses if not math.isnan(x)), default=math.inf)
 
 
 def verbosity() -> int:

@@ -2,27 +2,16 @@
 
 import contextlib
 import json
-import math
+import shutil
 
 import keras
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from keras_recurrent.pipelines import training
-from keras_recurrent.pipelines.recipe import (
-    ModelConfig,
-    TrainingConfig,
-    load_recipe,
-)
+from keras_recurrent.pipelines import progress, training
+from keras_recurrent.pipelines.progress import KeepProgress, best_loss
+from keras_recurrent.pipelines.recipe import ModelConfig, load_recipe
 from keras_recurrent.pipelines.run import Run, RunError
-from keras_recurrent.pipelines.training import (
-    MetricsLog,
-    best_loss,
-    build_model,
-    is_finished,
-    train,
-)
+from keras_recurrent.pipelines.training import build_model, train
 
 STEPS = 20  # per epoch: 320 words, 16 per batch
 
@@ -41,7 +30,7 @@ def run(letters, tmp_path):
 def interruption(monkeypatch, epoch, batch):
     """Press Ctrl-C in this epoch, counted from 0, after this batch."""
 
-    class Interrupted(MetricsLog):
+    class Interrupted(KeepProgress):
         def on_epoch_begin(self, now, logs=None):
             self.now = now
             super().on_epoch_begin(now, logs)
@@ -51,7 +40,7 @@ def interruption(monkeypatch, epoch, batch):
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "MetricsLog", Interrupted)
+        patch.setattr(training, "KeepProgress", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             yield
 
@@ -98,13 +87,13 @@ def test_an_interrupted_run_goes_on(run, monkeypatch):
     assert [epoch["epoch"] for epoch in first] == [1]
 
     iterations = []
-    log = MetricsLog.on_epoch_end
+    log = KeepProgress.on_epoch_end
 
     def spy(self, epoch, logs=None):
         iterations.append(int(self.model.optimizer.iterations))
         log(self, epoch, logs)
 
-    monkeypatch.setattr(MetricsLog, "on_epoch_end", spy)
+    monkeypatch.setattr(KeepProgress, "on_epoch_end", spy)
     assert train(run)
     # The optimizer went on after the first epoch, and so did the log.
     assert iterations == [2 * STEPS, 3 * STEPS]
@@ -114,29 +103,50 @@ def test_an_interrupted_run_goes_on(run, monkeypatch):
     assert not train(run)
 
 
-def test_a_killed_run_has_no_epoch_twice_and_keeps_its_best(run, monkeypatch):
-    """Killed between the log of an epoch and its backup."""
-    save = keras.callbacks.BackupAndRestore.on_epoch_end
+@pytest.mark.parametrize("written", [1, 3])
+def test_a_run_that_is_killed_while_writing_goes_on(run, monkeypatch, written):
+    """Model, checkpoint, picture and metrics are the files of an epoch."""
+    write = progress._write
+    files = []
 
-    def die(self, epoch, logs=None):
-        if epoch == 1:
+    def die(path, _):
+        files.append(path.name)
+        if len(files) <= 4 + written:
+            write(path, _)
+        else:
+            path.with_name(f"draft.{path.name}").write_bytes(b"half of it")
             raise SystemExit
-        save(self, epoch, logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(keras.callbacks.BackupAndRestore, "on_epoch_end", die)
+        patch.setattr(progress, "_write", die)
         with pytest.raises(SystemExit):
             train(run)
-    first, second = run.history()
-    assert (first["epoch"], second["epoch"]) == (1, 2)
-    # And a model that was so good that no later one may replace it.
-    first |= {"val_loss": 0.0}
-    run.metrics.write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
+    assert files[:4] == [
+        "model.keras",
+        "1.weights.h5",
+        "training.png",
+        "metrics.jsonl",
+    ]
+    (first,) = run.history()
+    keras.saving.load_model(run.model)
+    # From here on, no model may replace one that is said to be perfect.
+    run.metrics.write_text(json.dumps(first | {"val_loss": 0.0}) + "\n")
     best = run.model.read_bytes()
     assert train(run)
     assert [epoch["epoch"] for epoch in run.history()] == [1, 2, 3]
-    assert run.history()[0] == first
+    assert run.history()[0] == first | {"val_loss": 0.0}
+    assert run.history()[1]["loss"] < first["loss"]
     assert run.model.read_bytes() == best
+
+
+def test_without_its_checkpoint_a_run_starts_again(run, monkeypatch):
+    with interruption(monkeypatch, epoch=1, batch=3):
+        train(run)
+    shutil.rmtree(run.checkpoints)
+    run.metrics.write_text('{"epoch": 1, "val_loss": 9.0}\n')
+    assert train(run)
+    assert [epoch["epoch"] for epoch in run.history()] == [1, 2, 3]
+    assert run.history()[0]["val_loss"] != 9.0
 
 
 def test_patience_ends_training(letters, tmp_path):
@@ -158,40 +168,6 @@ def test_a_loss_that_is_no_number_is_reported(letters, tmp_path):
     )
     with pytest.raises(RunError, match="below 1e\\+38"):
         train(Run.create(recipe, tmp_path))
-
-
-@given(
-    st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.0]), min_size=1, max_size=9),
-    st.integers(1, 4),
-)
-def test_patience_is_that_of_keras(losses, patience):
-    stopping = keras.callbacks.EarlyStopping("val_loss", patience=patience)
-    stopping.set_model(keras.Sequential())
-    stopping.on_train_begin()
-    config = TrainingConfig(epochs=99, patience=patience)
-    history = []
-    for epoch, loss in enumerate(losses):
-        history.append({"val_loss": loss})
-        stopping.on_epoch_end(epoch, history[-1])
-        expected = stopping.stopped_epoch > 0
-        assert is_finished(history, config) == expected
-        if expected:
-            break
-
-
-def test_a_loss_that_is_no_number_never_is_the_best():
-    history = [{"val_loss": math.nan}, {"val_loss": 2.0}, {"val_loss": 3.0}]
-    assert best_loss(history) == 2.0
-    assert best_loss(history[:1]) == best_loss([]) == math.inf
-    config = TrainingConfig(epochs=9, patience=1)
-    assert not is_finished(history[:2], config)
-    assert is_finished(history, config)
-
-
-def test_no_epochs_are_not_finished():
-    assert not is_finished([], TrainingConfig(epochs=1))
-    assert not is_finished([], TrainingConfig(epochs=1, patience=1))
-    assert is_finished([{"val_loss": 1.0}], TrainingConfig(epochs=1))
 
 
 def test_every_key_of_the_recipe_reaches_the_model():
