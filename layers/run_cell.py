@@ -62,13 +62,7 @@ def run_cell(
             zero_output_for_mask,
         )
     pieces = [
-        _run(
-            cell,
-            *piece,
-            training,
-            return_sequences,
-            zero_output_for_mask,
-        )
+        _run(cell, *piece, training, return_sequences, zero_output_for_mask)
         for piece in _cut((sequences, states, mask), parts)
     ]
     return tf.nest.map_structure(
@@ -91,7 +85,7 @@ def _parts(sequences: Any) -> int:
     return max(1, parts)
 
 
-def _cut(batch: Any, parts: int) -> list[Any]:
+def _cut(batch: tuple[Any, Any, Any], parts: int) -> list[tuple[Any, Any, Any]]:
     """Cut a nested structure of (B, …) into parts of about B / parts rows."""
     first = tf.nest.flatten(batch)[0]
     # Known sizes stay known, for simpler graphs.

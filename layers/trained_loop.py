@@ -203,7 +203,9 @@ class _Loop:
         kernels = self._kernels(values)
 
         def body(t: Any, states: Any, kept: _Saved) -> tuple:
-            factors, results, gates = [], [], []
+            factors: list[Any] = []
+            results: list[Any] = []
+            gates: list[Any] = []
 
             def dot(factor: Any, *_: Any, **__: Any) -> Any:
                 product = self.products[len(results)]

@@ -251,9 +251,7 @@ class RecurrentCell(keras.Layer):
             constraint=self.recurrent_constraint,
         )
 
-    def add_bias(
-        self, shape: tuple[int, ...], initializer: Any = None
-    ) -> Any | None:
+    def add_bias(self, shape: tuple[int, ...], initializer: Any = None) -> Any:
         """Add the bias, or return None if the cell has none."""
         if not self.use_bias:
             return None
