@@ -13,27 +13,41 @@ if TYPE_CHECKING:
     )
     from keras_recurrent.pipelines.error_rate import ErrorRates as ErrorRates
     from keras_recurrent.pipelines.error_rate import error_rates as error_rates
+    from keras_recurrent.pipelines.evaluation import evaluate as evaluate
+    from keras_recurrent.pipelines.predictor import Predictor as Predictor
+    from keras_recurrent.pipelines.predictor import (
+        load_predictor as load_predictor,
+    )
     from keras_recurrent.pipelines.recipe import Recipe as Recipe
     from keras_recurrent.pipelines.recipe import load_recipe as load_recipe
     from keras_recurrent.pipelines.recipe_file import RecipeError as RecipeError
+    from keras_recurrent.pipelines.run import Run as Run
+    from keras_recurrent.pipelines.run import RunError as RunError
     from keras_recurrent.pipelines.sources import (
         group_references as group_references,
     )
     from keras_recurrent.pipelines.sources import load_pairs as load_pairs
     from keras_recurrent.pipelines.sources import read_texts as read_texts
+    from keras_recurrent.pipelines.training import train as train
     from keras_recurrent.pipelines.vocabulary import Vocabulary as Vocabulary
 
 # Where each public name lives.
 _MODULES = {
     "ErrorRates": "error_rate",
+    "Predictor": "predictor",
     "Recipe": "recipe",
     "RecipeError": "recipe_file",
+    "Run": "run",
+    "RunError": "run",
     "Vocabulary": "vocabulary",
     "error_rates": "error_rate",
+    "evaluate": "evaluation",
     "group_references": "sources",
     "load_pairs": "sources",
+    "load_predictor": "predictor",
     "load_recipe": "recipe",
     "read_texts": "sources",
+    "train": "training",
     "training_batches": "batching",
 }
 

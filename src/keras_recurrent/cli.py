@@ -127,6 +127,7 @@ def train(
     _load_tensorflow()
     from keras_recurrent.pipelines.training import train
 
+    print("Reading the data ...", flush=True)
     if not train(opened):
         print(f"{opened.folder}: training is finished already.")
     print(f"Model: {opened.model}")
@@ -152,6 +153,7 @@ def tune(
 
     from keras_recurrent.tuning import results_table, tune
 
+    print("Reading the data ...", flush=True)
     Console().print(results_table(tune(opened)))
     print(f"Results: {opened.search / 'results.csv'}")
     print(f"Best recipe: {opened.best}")
