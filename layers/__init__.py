@@ -19,8 +19,24 @@ from keras_recurrent.layers.attention_cell import (
 from keras_recurrent.layers.attention_cell import (
     AttentionState as AttentionState,
 )
+from keras_recurrent.layers.cells.esn_cell import ESNCell as ESNCell
 from keras_recurrent.layers.cells.gru_cell import GRUCell as GRUCell
+from keras_recurrent.layers.cells.ind_rnn_cell import IndRNNCell as IndRNNCell
+from keras_recurrent.layers.cells.janet_cell import JANETCell as JANETCell
+from keras_recurrent.layers.cells.layer_norm_gru_cell import (
+    LayerNormGRUCell as LayerNormGRUCell,
+)
+from keras_recurrent.layers.cells.layer_norm_lstm_cell import (
+    LayerNormLSTMCell as LayerNormLSTMCell,
+)
+from keras_recurrent.layers.cells.layer_norm_simple_rnn_cell import (
+    LayerNormSimpleRNNCell as LayerNormSimpleRNNCell,
+)
 from keras_recurrent.layers.cells.lstm_cell import LSTMCell as LSTMCell
+from keras_recurrent.layers.cells.nas_cell import NASCell as NASCell
+from keras_recurrent.layers.cells.peephole_lstm_cell import (
+    PeepholeLSTMCell as PeepholeLSTMCell,
+)
 from keras_recurrent.layers.cells.recurrent_cell import (
     RecurrentCell as RecurrentCell,
 )

@@ -1,14 +1,32 @@
 """Recurrent cells: one time step each, with their equations."""
 
+from keras_recurrent.layers.cells.esn_cell import ESNCell
 from keras_recurrent.layers.cells.gru_cell import GRUCell
+from keras_recurrent.layers.cells.ind_rnn_cell import IndRNNCell
+from keras_recurrent.layers.cells.janet_cell import JANETCell
+from keras_recurrent.layers.cells.layer_norm_gru_cell import LayerNormGRUCell
+from keras_recurrent.layers.cells.layer_norm_lstm_cell import LayerNormLSTMCell
+from keras_recurrent.layers.cells.layer_norm_simple_rnn_cell import (
+    LayerNormSimpleRNNCell,
+)
 from keras_recurrent.layers.cells.lstm_cell import LSTMCell
+from keras_recurrent.layers.cells.nas_cell import NASCell
+from keras_recurrent.layers.cells.peephole_lstm_cell import PeepholeLSTMCell
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
 from keras_recurrent.layers.cells.simple_rnn_cell import SimpleRNNCell
 
 # The names by which recipes and searches choose a cell.
 CELLS: dict[str, type[RecurrentCell]] = {
+    "esn": ESNCell,
     "gru": GRUCell,
+    "ind_rnn": IndRNNCell,
+    "janet": JANETCell,
+    "layer_norm_gru": LayerNormGRUCell,
+    "layer_norm_lstm": LayerNormLSTMCell,
+    "layer_norm_simple_rnn": LayerNormSimpleRNNCell,
     "lstm": LSTMCell,
+    "nas": NASCell,
+    "peephole_lstm": PeepholeLSTMCell,
     "simple_rnn": SimpleRNNCell,
 }
 
