@@ -94,11 +94,9 @@ class Decoder(keras.Layer):
             dtype=dtype,
         )
         self.bridges = [
-            [
-                keras.layers.Dense(size, activation="tanh", dtype=dtype)
-                for size in keras.tree.flatten(stacked.state_size)
-            ]
+            keras.layers.Dense(size, activation="tanh", dtype=dtype)
             for stacked in self.attention_cell.cells
+            for size in keras.tree.flatten(stacked.state_size)
         ]
         self.output_layer = keras.layers.Dense(vocabulary_size, dtype=dtype)
 
@@ -107,7 +105,7 @@ class Decoder(keras.Layer):
     ) -> None:
         self.embedding.build()
         self.attention_cell.build((None, self.embedding_dim), memory_shape)
-        for bridge in keras.tree.flatten(self.bridges):
+        for bridge in self.bridges:
             bridge.build(summary_shape)
         self.output_layer.build((None, self.units))
 
@@ -135,8 +133,10 @@ class Decoder(keras.Layer):
             summary: (B, N).
             memory_mask: (B, S), boolean, True at the positions that count.
         """
+        states = (bridge(summary) for bridge in self.bridges)
         cells = [
-            [bridge(summary) for bridge in bridges] for bridges in self.bridges
+            [next(states) for _ in keras.tree.flatten(stacked.state_size)]
+            for stacked in self.attention_cell.cells
         ]
         state = self.attention_cell.get_initial_state(
             tf.shape(summary)[0], cells

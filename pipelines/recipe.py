@@ -18,8 +18,21 @@ from keras_recurrent.pipelines.recipe_file import (
     read_settings,
 )
 
-# The cells a recipe can name.
-CELL_NAMES = ("lstm", "gru", "simple_rnn")
+# The cells a recipe can name: those of `keras_recurrent.layers.cells`, repeated
+# here (a test compares) because that imports TensorFlow.
+CELL_NAMES = (
+    "esn",
+    "gru",
+    "ind_rnn",
+    "janet",
+    "layer_norm_gru",
+    "layer_norm_lstm",
+    "layer_norm_simple_rnn",
+    "lstm",
+    "nas",
+    "peephole_lstm",
+    "simple_rnn",
+)
 
 
 def _known_cell(name: str) -> str:

@@ -103,6 +103,12 @@ def test_a_recipe_cannot_be_changed(recipe_file):
         recipe.model.units = 3
 
 
+def test_the_cells_are_those_of_the_registry() -> None:
+    from keras_recurrent.layers.cells import CELLS
+
+    assert sorted(CELLS) == list(CELL_NAMES)
+
+
 @pytest.mark.parametrize("name", CELL_NAMES)
 def test_cells_by_name(recipe_file, name):
     override = f"model.cell={name}"
