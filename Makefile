@@ -7,11 +7,11 @@ BIN := $(VENV)/bin
 PACKAGES := layers models pipelines tuning
 LINKS := $(PACKAGES:%=src/keras_recurrent/%)
 
-.PHONY: help demo test check
+.PHONY: help demo test check bench-layers
 .DEFAULT_GOAL := help
 
 help:  ## Show this help.
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed  ## Search, train, evaluate and export a model (about 6 minutes).
 	$(BIN)/keras-recurrent demo
@@ -23,6 +23,15 @@ check: $(VENV)/installed $(LINKS)  ## Lint, check the format and the types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+bench-layers: $(VENV)/installed .bench/torch/installed  ## Race our layers against Keras's and PyTorch's (about 20 minutes).
+	$(BIN)/python benchmarks/layers.py --torch .bench/torch/bin/python
+
+# Rivals live in environments of their own.
+.bench/torch/installed:
+	$(PYTHON) -m venv .bench/torch
+	.bench/torch/bin/python -m pip install -qq torch==2.13.0 numpy
+	@touch $@
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
