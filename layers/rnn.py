@@ -5,7 +5,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
+from keras_recurrent.layers.cells.recurrent_cell import (
+    RecurrentCell,
+    plain_dot,
+)
+from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
 from keras_recurrent.layers.run_cell import run_cell
 
 
@@ -130,6 +134,58 @@ class RNN(keras.Layer):
             for variable, state in zip(self.states, states, strict=True):
                 variable.assign(state)
         return (output, *states) if self.return_state else output
+
+    def gates(
+        self, sequences: Any, initial_state: Any = None, mask: Any = None
+    ) -> dict[str, Any]:
+        """Return what the gates of the cell do, for looking inside.
+
+        Args:
+            sequences: (B, T, D), T > 0.
+            initial_state: As in a call.
+            mask: (B, T), boolean; gates are zero at masked time steps.
+
+        Returns:
+            The activations (B, T, U) by the names that the cell gives its
+            gates, such as "input", "forget", "candidate" and "output" for an
+            LSTM, in the order of time also with `go_backwards`.
+        """
+        sequences = tf.convert_to_tensor(sequences, self.compute_dtype)
+        if not self.built:
+            self.build(sequences.shape)
+
+        def step(projected: Any, states: Any) -> tuple[Any, Any]:
+            seen: dict[str, Any] = {}
+
+            def gate(name: str, activation: Any, x: Any) -> Any:
+                seen[name] = activation(x)
+                return seen[name]
+
+            _, states = self.cell.step(projected, states, plain_dot, gate)
+            return seen, states
+
+        states = self._states(initial_state, tf.shape(sequences)[0])
+        if mask is not None:
+            mask = tf.cast(mask, tf.bool)
+        if self.go_backwards:
+            sequences = tf.reverse(sequences, [1])
+            mask = None if mask is None else tf.reverse(mask, [1])
+        # One step tells which gates there are.
+        first, _ = step(self.cell.project(sequences[:, 0]), states)
+        activations, _, _ = recurrence(
+            step,
+            self.cell.project(swap_batch_and_time(sequences)),
+            states,
+            tf.nest.map_structure(tf.zeros_like, first),
+            None if mask is None else swap_batch_and_time(mask),
+            zero_output_for_mask=True,
+        )
+        activations = tf.nest.map_structure(swap_batch_and_time, activations)
+        if not self.go_backwards:
+            return activations
+        return {
+            name: tf.reverse(gate, [1]) for name, gate in activations.items()
+        }
 
     def reset_state(self) -> None:
         """Start the next batch from zeros (for `stateful` layers)."""

@@ -1,6 +1,6 @@
 """Pictures of a run: what attention looked at and how training went."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,4 +75,42 @@ def training_figure(history: Sequence[dict[str, Any]]) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
+    return figure
+
+
+def gates_figure(
+    tokens: Sequence[str], gates: Mapping[str, np.ndarray]
+) -> Figure:
+    """Draw what each gate of a recurrent layer did, over one sentence.
+
+    Args:
+        tokens: the T tokens of the sentence.
+        gates: for each gate (T, U), one row of what `RNN.gates` returns.
+
+    Raises:
+        ValueError: a gate has not as many time steps as there are tokens.
+    """
+    figure = Figure(
+        figsize=(0.35 * len(tokens) + 2.5, 1.4 * len(gates) + 0.6),
+        layout="constrained",
+    )
+    panels = figure.subplots(len(gates), 1, squeeze=False, sharex=True)[:, 0]
+    for axes, (name, activations) in zip(panels, gates.items(), strict=True):
+        if len(activations) != len(tokens):
+            raise ValueError(
+                f"the gate {name!r} must have {len(tokens)} time steps. "
+                f"Received: {len(activations)}"
+            )
+        # Gates lie in [0, 1]; candidates and states in [-1, 1].
+        signed = np.min(activations) < 0
+        image = axes.imshow(
+            np.transpose(activations),
+            aspect="auto",
+            cmap="RdBu" if signed else "Blues",
+            vmin=-1 if signed else 0,
+            vmax=1,
+        )
+        axes.set(ylabel=name, yticks=[])
+        figure.colorbar(image, ax=axes)
+    panels[-1].set_xticks(range(len(tokens)), tokens)
     return figure

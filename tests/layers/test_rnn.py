@@ -255,3 +255,29 @@ def test_bad_arguments(make, message):
 def test_wrong_number_of_initial_states():
     with pytest.raises(ValueError, match="must hold 2 tensor"):
         LSTM(U)(tf.zeros((B, T, D)), initial_state=[tf.zeros((B, U))])
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_gates_are_those_of_the_equations(backwards, seed):
+    layer = LSTM(U, go_backwards=backwards, return_sequences=True)
+    x = np.random.default_rng(3).normal(size=(2, T, D)).astype("float32")
+    mask = np.array([[True] * T, [True] * 3 + [False] * (T - 3)])
+    gates = layer.gates(x, mask=mask)
+    assert set(gates) == {"input", "forget", "candidate", "output"}
+    outputs = layer(x, mask=mask).numpy()
+    if backwards:
+        outputs = outputs[:, ::-1]
+    # From the gates alone the outputs follow.
+    for row in range(2):
+        steps = np.flatnonzero(mask[row])
+        c = np.zeros(U)
+        for t in reversed(steps) if backwards else steps:
+            i, f, candidate, o = (
+                gates[name][row, t].numpy()
+                for name in ("input", "forget", "candidate", "output")
+            )
+            c = f * c + i * candidate
+            np.testing.assert_allclose(
+                outputs[row, t], o * np.tanh(c), atol=1e-5
+            )
+        assert not gates["input"][row].numpy()[~mask[row]].any()

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from keras_recurrent.pipelines.plots import attention_figure, training_figure
+from keras_recurrent.pipelines.plots import (
+    attention_figure,
+    gates_figure,
+    training_figure,
+)
 
 
 def labels(ticks):
@@ -62,3 +66,23 @@ def test_training_curves():
             assert line.get_xdata().tolist() == [1, 2, 3]
             expected = [epoch[name] for epoch in history]
             assert line.get_ydata().tolist() == expected
+
+
+def test_gates_have_a_panel_each():
+    gates = {
+        "forget": np.linspace(0, 1, 6).reshape(2, 3),
+        "candidate": np.linspace(-1, 1, 6).reshape(2, 3),
+    }
+    figure = gates_figure(["a", "b"], gates)
+    panels = [axes for axes in figure.axes if axes.images]
+    for axes, (name, values) in zip(panels, gates.items(), strict=False):
+        assert axes.get_ylabel() == name
+        np.testing.assert_allclose(axes.images[0].get_array(), values.T)
+    assert panels[0].images[0].get_clim() == (0, 1)
+    assert panels[1].images[0].get_clim() == (-1, 1)
+    assert labels(panels[1].get_xticklabels()) == ["a", "b"]
+
+
+def test_a_gate_of_another_length_is_an_error():
+    with pytest.raises(ValueError, match="'forget' must have 2.*Received: 3"):
+        gates_figure(["a", "b"], {"forget": np.zeros((3, 4))})
