@@ -13,6 +13,7 @@ from keras_recurrent.layers.attention.memory import Memory
 from keras_recurrent.layers.cells.recurrent_cell import Dot, RecurrentCell
 from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
 from keras_recurrent.layers.run_cell import run_cell
+from keras_recurrent.layers.side_by_side import side_by_side
 
 Query = Literal["previous_state", "new_state"]
 
@@ -152,26 +153,10 @@ class AttentionCell(keras.Layer):
             context, alignments = self._attend(sequences, memory)
             return self._output(context, sequences), alignments
 
-        batch_size = tf.shape(sequences)[0]
-        dropout = self._dropout(batch_size, training)
+        def run(sequences: Any, state: AttentionState, memory: Memory) -> Any:
+            return self._run(sequences, state, memory, training)
 
-        def step(inputs: Any, state: AttentionState) -> tuple[Any, Any]:
-            output, alignments, state = self._step(
-                inputs, state, memory, dropout
-            )
-            return (output, alignments), state
-
-        steps = tf.shape(memory.values)[1]
-        (outputs, alignments), _, _ = recurrence(
-            step,
-            swap_batch_and_time(sequences),
-            state,
-            (
-                tf.zeros((batch_size, self.units), self.compute_dtype),
-                tf.zeros((batch_size, steps), self.compute_dtype),
-            ),
-        )
-        return swap_batch_and_time(outputs), swap_batch_and_time(alignments)
+        return side_by_side(run, sequences, state, memory)
 
     def prepare_memory(self, values: Any, mask: Any = None) -> Memory:
         """Project a memory, once for all steps.
@@ -222,6 +207,34 @@ class AttentionCell(keras.Layer):
                 }
             )
         )
+
+    def _run(
+        self,
+        sequences: Any,
+        state: AttentionState,
+        memory: Memory,
+        training: bool,
+    ) -> tuple[Any, Any]:
+        batch_size = tf.shape(sequences)[0]
+        dropout = self._dropout(batch_size, training)
+
+        def step(inputs: Any, state: AttentionState) -> tuple[Any, Any]:
+            output, alignments, state = self._step(
+                inputs, state, memory, dropout
+            )
+            return (output, alignments), state
+
+        steps = tf.shape(memory.values)[1]
+        (outputs, alignments), _, _ = recurrence(
+            step,
+            swap_batch_and_time(sequences),
+            state,
+            (
+                tf.zeros((batch_size, self.units), self.compute_dtype),
+                tf.zeros((batch_size, steps), self.compute_dtype),
+            ),
+        )
+        return swap_batch_and_time(outputs), swap_batch_and_time(alignments)
 
     def _step(
         self,

@@ -1,6 +1,5 @@
 """A cell over a batch of sequences, by the fastest way there is."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,10 +7,8 @@ import tensorflow as tf
 
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
 from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
+from keras_recurrent.layers.side_by_side import side_by_side
 from keras_recurrent.layers.trained_loop import trained_loop
-
-# Fewer rows than this do not repay a loop of their own.
-_ROWS_PER_LOOP = 8
 
 
 def run_cell(
@@ -29,9 +26,7 @@ def run_cell(
     - What does not depend on the state is computed for all time steps in one
       product, before the loop.
     - Dropout masks are drawn here, once for each sentence.
-    - In a graph, the batch is cut into one part for each processor core, and
-      each part has a loop of its own: the steps of one loop are too small to
-      keep all cores busy, but the loops run side by side.
+    - Parts of the batch run in loops of their own, side by side.
     - In training, the loop has a gradient made for it (`trained_loop`). If
       the number of time steps is known when the graph is made, XLA compiles
       it; if not, a graph per length would have to be compiled.
@@ -49,9 +44,8 @@ def run_cell(
     Returns:
         The outputs (B, T, U) or the last one (B, U), and the final states.
     """
-    states = list(states)
-    parts = _parts(sequences)
-    if parts == 1:
+
+    def run(sequences: Any, states: list[Any], mask: Any) -> Any:
         return _run(
             cell,
             sequences,
@@ -61,45 +55,8 @@ def run_cell(
             return_sequences,
             zero_output_for_mask,
         )
-    pieces = [
-        _run(cell, *piece, training, return_sequences, zero_output_for_mask)
-        for piece in _cut((sequences, states, mask), parts)
-    ]
-    return tf.nest.map_structure(
-        lambda *tensors: tf.ensure_shape(
-            tf.concat(tensors, axis=0),
-            (sequences.shape[0], *tensors[0].shape[1:]),
-        ),
-        *pieces,
-    )
 
-
-def _parts(sequences: Any) -> int:
-    """Number of loops to cut a batch into."""
-    if tf.executing_eagerly() or tf.config.list_logical_devices("GPU"):
-        return 1
-    cores = tf.config.threading.get_intra_op_parallelism_threads()
-    parts = cores or os.cpu_count() or 1
-    if sequences.shape[0] is not None:
-        parts = min(parts, sequences.shape[0] // _ROWS_PER_LOOP)
-    return max(1, parts)
-
-
-def _cut(batch: tuple[Any, Any, Any], parts: int) -> list[tuple[Any, Any, Any]]:
-    """Cut a nested structure of (B, …) into parts of about B / parts rows."""
-    first = tf.nest.flatten(batch)[0]
-    # Known sizes stay known, for simpler graphs.
-    rows = first.shape[0] or tf.shape(first)[0]
-    ends = [rows * part // parts for part in range(parts + 1)]
-    sizes = [stop - start for start, stop in zip(ends, ends[1:], strict=False)]
-    pieces = [
-        [None] * parts if tensor is None else tf.split(tensor, sizes, num=parts)
-        for tensor in tf.nest.flatten(batch)
-    ]
-    return [
-        tf.nest.pack_sequence_as(batch, piece)
-        for piece in zip(*pieces, strict=True)
-    ]
+    return side_by_side(run, sequences, list(states), mask)
 
 
 def _run(
