@@ -17,7 +17,7 @@ demo: $(VENV)/installed  ## Search, train, evaluate and export a model (about 6 
 	$(BIN)/keras-recurrent demo
 
 test: $(VENV)/installed  ## Run the tests.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/installed $(LINKS)  ## Lint, check the format and the types.
 	$(BIN)/ruff check
