@@ -32,18 +32,27 @@ from keras_recurrent.layers.cells.layer_norm_lstm_cell import (
 from keras_recurrent.layers.cells.layer_norm_simple_rnn_cell import (
     LayerNormSimpleRNNCell as LayerNormSimpleRNNCell,
 )
+from keras_recurrent.layers.cells.lru_cell import LRUCell as LRUCell
 from keras_recurrent.layers.cells.lstm_cell import LSTMCell as LSTMCell
+from keras_recurrent.layers.cells.min_gru_cell import MinGRUCell as MinGRUCell
+from keras_recurrent.layers.cells.min_lstm_cell import (
+    MinLSTMCell as MinLSTMCell,
+)
 from keras_recurrent.layers.cells.nas_cell import NASCell as NASCell
 from keras_recurrent.layers.cells.peephole_lstm_cell import (
     PeepholeLSTMCell as PeepholeLSTMCell,
 )
+from keras_recurrent.layers.cells.qrnn_cell import QRNNCell as QRNNCell
 from keras_recurrent.layers.cells.recurrent_cell import (
     RecurrentCell as RecurrentCell,
 )
+from keras_recurrent.layers.cells.rg_lru_cell import RGLRUCell as RGLRUCell
 from keras_recurrent.layers.cells.simple_rnn_cell import (
     SimpleRNNCell as SimpleRNNCell,
 )
+from keras_recurrent.layers.cells.sru_cell import SRUCell as SRUCell
 from keras_recurrent.layers.gru import GRU as GRU
+from keras_recurrent.layers.linear_scan import linear_scan as linear_scan
 from keras_recurrent.layers.lstm import LSTM as LSTM
 from keras_recurrent.layers.rnn import RNN as RNN
 from keras_recurrent.layers.simple_rnn import SimpleRNN as SimpleRNN

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
+from keras_recurrent.layers.linear_scan import last_of
 from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
 from keras_recurrent.layers.side_by_side import side_by_side
 from keras_recurrent.layers.trained_loop import trained_loop
@@ -27,9 +28,11 @@ def run_cell(
       product, before the loop.
     - Dropout masks are drawn here, once for each sentence.
     - Parts of the batch run in loops of their own, side by side.
+    - Cells that are linear in their state need no loop (`cell.scan`).
     - In training, the loop has a gradient made for it (`trained_loop`). If
       the number of time steps is known when the graph is made, XLA compiles
-      it; if not, a graph per length would have to be compiled.
+      it, and likewise a scan; if not, a graph per length would have to be
+      compiled.
 
     Args:
         cell: The cell, built.
@@ -77,7 +80,19 @@ def _run(
     projected = cell.project(swap_batch_and_time(sequences))
     if mask is not None:
         mask = swap_batch_and_time(tf.cast(mask, tf.bool))
-    if not training or tf.executing_eagerly():
+    # XLA would compile a graph for each length; one is enough if it is known.
+    jit_compile = bool(
+        training and not tf.executing_eagerly() and sequences.shape[1]
+    )
+    if cell.parallel:
+        scan = cell.scan
+        if jit_compile:
+            scan = tf.function(scan, jit_compile=True, autograph=False)
+        output, states = scan(projected, states, mask)
+        if not return_sequences:
+            nothing = tf.zeros((batch_size, cell.output_size), output.dtype)
+            output = last_of(output, nothing)
+    elif not training or tf.executing_eagerly():
         dot = cell.recurrent_dot(batch_size, training)
         outputs, last, states = recurrence(
             lambda inputs, states: cell.step(inputs, states, dot),
@@ -90,15 +105,16 @@ def _run(
         return (
             swap_batch_and_time(outputs) if return_sequences else last
         ), states
-    output, states = trained_loop(
-        cell,
-        projected,
-        states,
-        mask,
-        cell.recurrent_mask(batch_size, training),
-        return_sequences=return_sequences,
-        jit_compile=bool(sequences.shape[1]),  # known, and not 0
-    )
+    else:
+        output, states = trained_loop(
+            cell,
+            projected,
+            states,
+            mask,
+            cell.recurrent_mask(batch_size, training),
+            return_sequences=return_sequences,
+            jit_compile=jit_compile,
+        )
     if mask is not None:
         live = mask if zero_output_for_mask else _live_so_far(mask)
         live = live if return_sequences else live[-1]

@@ -9,11 +9,17 @@ from keras_recurrent.layers.cells.layer_norm_lstm_cell import LayerNormLSTMCell
 from keras_recurrent.layers.cells.layer_norm_simple_rnn_cell import (
     LayerNormSimpleRNNCell,
 )
+from keras_recurrent.layers.cells.lru_cell import LRUCell
 from keras_recurrent.layers.cells.lstm_cell import LSTMCell
+from keras_recurrent.layers.cells.min_gru_cell import MinGRUCell
+from keras_recurrent.layers.cells.min_lstm_cell import MinLSTMCell
 from keras_recurrent.layers.cells.nas_cell import NASCell
 from keras_recurrent.layers.cells.peephole_lstm_cell import PeepholeLSTMCell
+from keras_recurrent.layers.cells.qrnn_cell import QRNNCell
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
+from keras_recurrent.layers.cells.rg_lru_cell import RGLRUCell
 from keras_recurrent.layers.cells.simple_rnn_cell import SimpleRNNCell
+from keras_recurrent.layers.cells.sru_cell import SRUCell
 
 # The names by which recipes and searches choose a cell.
 CELLS: dict[str, type[RecurrentCell]] = {
@@ -24,10 +30,16 @@ CELLS: dict[str, type[RecurrentCell]] = {
     "layer_norm_gru": LayerNormGRUCell,
     "layer_norm_lstm": LayerNormLSTMCell,
     "layer_norm_simple_rnn": LayerNormSimpleRNNCell,
+    "lru": LRUCell,
     "lstm": LSTMCell,
+    "min_gru": MinGRUCell,
+    "min_lstm": MinLSTMCell,
     "nas": NASCell,
     "peephole_lstm": PeepholeLSTMCell,
+    "qrnn": QRNNCell,
+    "rg_lru": RGLRUCell,
     "simple_rnn": SimpleRNNCell,
+    "sru": SRUCell,
 }
 
 

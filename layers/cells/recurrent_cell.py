@@ -181,6 +181,28 @@ class RecurrentCell(keras.Layer):
         """
         raise NotImplementedError
 
+    @property
+    def parallel(self) -> bool:
+        """Whether the cell has a `scan`, to be used in place of a loop."""
+        return False
+
+    def scan(
+        self, projected: Any, states: Sequence[Any], mask: Any = None
+    ) -> tuple[Any, list[Any]]:
+        """Return what `step` gives for all time steps, computed in parallel.
+
+        Args:
+            projected: (T, B, P), time-major, from `project`.
+            states: The initial states, in order.
+            mask: (T, B), boolean, or None. At masked time steps states stay
+                and outputs are repeated.
+
+        Returns:
+            The outputs (T, B, U), arbitrary before the first time step that
+            is not masked, and the list of final states.
+        """
+        raise NotImplementedError
+
     def call(
         self, inputs: Any, states: Any, training: bool = False
     ) -> tuple[Any, list[Any]]:
