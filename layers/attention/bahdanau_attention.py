@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.attention.masked_softmax import masked_softmax
+from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -114,7 +115,7 @@ class BahdanauAttention(keras.Layer):
         # Cast here: outside of `call` Keras does not.
         memory = tf.cast(memory, self.compute_dtype)
         kernel = tf.cast(self.memory_kernel, self.compute_dtype)
-        return tf.tensordot(memory, kernel, 1)
+        return product(memory, kernel)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
@@ -127,9 +128,9 @@ class BahdanauAttention(keras.Layer):
     def _attend(
         self, query: Any, memory: Any, keys: Any, memory_mask: Any
     ) -> tuple[Any, Any]:
-        query = tf.tensordot(query, self.query_kernel, 1)  # (B, T, A)
+        query = product(query, self.query_kernel)  # (B, T, A)
         meeting = tf.tanh(query[:, :, tf.newaxis] + keys[:, tf.newaxis])
-        scores = tf.tensordot(meeting, self.score_kernel, 1)[..., 0]
+        scores = product(meeting, self.score_kernel)[..., 0]
         mask = None
         if memory_mask is not None:
             mask = tf.cast(memory_mask, tf.bool)[:, tf.newaxis]  # (B, 1, S)

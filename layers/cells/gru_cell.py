@@ -13,6 +13,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
+from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -96,7 +97,7 @@ class GRUCell(RecurrentCell):
         self.bias = self.add_bias((2, width) if self.reset_after else (width,))
 
     def project(self, inputs: Any) -> Any:
-        projected = tf.tensordot(inputs, self.kernel, 1)
+        projected = product(inputs, self.kernel)
         if not self.use_bias:
             return projected
         if not self.reset_after:

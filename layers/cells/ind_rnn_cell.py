@@ -13,6 +13,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
+from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -99,7 +100,7 @@ class IndRNNCell(RecurrentCell):
         self.bias = self.add_bias((self.units,))
 
     def project(self, inputs: Any) -> Any:
-        projected = tf.tensordot(inputs, self.kernel, 1)
+        projected = product(inputs, self.kernel)
         return projected + self.bias if self.use_bias else projected
 
     def step(

@@ -14,6 +14,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
+from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -96,7 +97,7 @@ class LayerNormGRUCell(RecurrentCell):
 
     def project(self, inputs: Any) -> Any:
         projected = layer_norm(
-            tf.tensordot(inputs, self.kernel, 1),
+            product(inputs, self.kernel),
             self.kernel_gamma,
             self.kernel_beta,
             self.norm_epsilon,

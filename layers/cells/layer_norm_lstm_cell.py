@@ -14,6 +14,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
+from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -90,9 +91,7 @@ class LayerNormLSTMCell(LSTMCell):
         self.state_norm = self._add_norm("state_norm", self.units)
 
     def project(self, inputs: Any) -> Any:
-        projected = self._norm(
-            tf.tensordot(inputs, self.kernel, 1), self.kernel_norm
-        )
+        projected = self._norm(product(inputs, self.kernel), self.kernel_norm)
         return projected + self.bias if self.use_bias else projected
 
     def step(

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from keras_recurrent.layers.cells.layer_norm import layer_norm
 from keras_recurrent.layers.cells.recurrent_cell import (
@@ -14,6 +13,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_gate,
 )
 from keras_recurrent.layers.cells.simple_rnn_cell import SimpleRNNCell
+from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -83,7 +83,7 @@ class LayerNormSimpleRNNCell(SimpleRNNCell):
 
     def project(self, inputs: Any) -> Any:
         # The bias comes after the normalization, so it waits for the step.
-        return tf.tensordot(inputs, self.kernel, 1)
+        return product(inputs, self.kernel)
 
     def step(
         self,

@@ -13,6 +13,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_gate,
 )
 from keras_recurrent.layers.linear_scan import last_of, linear_scan
+from keras_recurrent.layers.product import product
 
 
 class LinearCell(RecurrentCell):
@@ -141,4 +142,4 @@ def _dot(
     states: Any, kernel: Any, columns: slice = slice(None), drop: bool = True
 ) -> Any:
     """Multiply the states of all time steps (T, B, U) with a matrix."""
-    return tf.tensordot(states, kernel[:, columns], 1)
+    return product(states, kernel[:, columns])

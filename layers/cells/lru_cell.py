@@ -14,6 +14,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
+from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -124,7 +125,7 @@ class LRUCell(LinearCell):
             setattr(self, name, weight)
 
     def project(self, inputs: Any) -> Any:
-        projected = tf.tensordot(inputs, self.kernel, 1)
+        projected = product(inputs, self.kernel)
         if not self.use_bias:
             return projected
         bias = tf.pad(tf.convert_to_tensor(self.bias), [(2 * self.units, 0)])

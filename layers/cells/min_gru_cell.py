@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_recurrent.layers.cells.linear_cell import LinearCell
 from keras_recurrent.layers.cells.recurrent_cell import Gate, plain_gate
+from keras_recurrent.layers.product import product
 
 
 @tf.custom_gradient
@@ -76,7 +77,7 @@ class MinGRUCell(LinearCell):
         self.bias = self.add_bias((2 * self.units,))
 
     def project(self, inputs: Any) -> Any:
-        projected = tf.tensordot(inputs, self.kernel, 1)
+        projected = product(inputs, self.kernel)
         if not self.use_bias:
             return projected
         return tf.nn.bias_add(projected, self.bias)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_recurrent.layers.cells.linear_cell import LinearCell
 from keras_recurrent.layers.cells.min_gru_cell import positive
 from keras_recurrent.layers.cells.recurrent_cell import Gate, plain_gate
+from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -61,7 +62,7 @@ class MinLSTMCell(LinearCell):
         self.bias = self.add_bias((3 * self.units,))
 
     def project(self, inputs: Any) -> Any:
-        projected = tf.tensordot(inputs, self.kernel, 1)
+        projected = product(inputs, self.kernel)
         if not self.use_bias:
             return projected
         return tf.nn.bias_add(projected, self.bias)

@@ -13,6 +13,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
+from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -100,7 +101,7 @@ class NASCell(RecurrentCell):
             )
 
     def project(self, inputs: Any) -> Any:
-        return tf.tensordot(inputs, self.kernel, 1)
+        return product(inputs, self.kernel)
 
     def step(
         self,

@@ -14,6 +14,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_gate,
 )
 from keras_recurrent.layers.linear_scan import before, last_of, linear_scan
+from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -97,7 +98,7 @@ class QRNNCell(LinearCell):
     def project(self, inputs: Any) -> Any:
         # By j, the present input first.
         kernels = tf.unstack(tf.convert_to_tensor(self.kernel))[::-1]
-        present, *past = (tf.tensordot(inputs, w, 1) for w in kernels)
+        present, *past = (product(inputs, w) for w in kernels)
         if self.use_bias:
             present = tf.nn.bias_add(present, self.bias)
         return [present, *past]

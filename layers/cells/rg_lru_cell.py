@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_recurrent.layers.cells.linear_cell import LinearCell
 from keras_recurrent.layers.cells.recurrent_cell import Gate, plain_gate
+from keras_recurrent.layers.product import product
 
 # c in the equations, as in the paper.
 _SHARPNESS = 8.0
@@ -86,7 +87,7 @@ class RGLRUCell(LinearCell):
         )
 
     def project(self, inputs: Any) -> Any:
-        projected = tf.tensordot(inputs, self.kernel, 1)
+        projected = product(inputs, self.kernel)
         if self.use_bias:
             bias = tf.convert_to_tensor(self.bias)
             bias = tf.pad(bias, [(0, (self.parts - 2) * self.units)])
@@ -97,7 +98,8 @@ class RGLRUCell(LinearCell):
         self, projected: Any, gate: Gate = plain_gate
     ) -> tuple[Any, Any]:
         gates, *inputs = projected
-        r, i, x = [*tf.split(gates, self.parts, axis=-1), *inputs]
+        parts: list[Any] = tf.split(gates, self.parts, axis=-1)
+        r, i, x = parts + inputs
         r = gate("recurrence", keras.activations.sigmoid, r)
         i = gate("input", keras.activations.sigmoid, i)
         log_a = -_SHARPNESS * r * tf.nn.softplus(self.decay)

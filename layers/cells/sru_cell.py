@@ -13,6 +13,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
+from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -91,7 +92,7 @@ class SRUCell(LinearCell):
         self.bias = self.add_bias((2 * self.units,))
 
     def project(self, inputs: Any) -> Any:
-        projected = tf.tensordot(inputs, self.kernel, 1)
+        projected = product(inputs, self.kernel)
         if self.use_bias:
             bias = tf.convert_to_tensor(self.bias)
             bias = tf.pad(bias, [(0, (self.parts - 2) * self.units)])
