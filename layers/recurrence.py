@@ -83,12 +83,30 @@ def recurrence(
     )
 
     def sequence_of(array: Any, value: Any) -> Any:
-        return tf.ensure_shape(array.stack(), (static_time, *value.shape))
+        sequence = stack(array, tf.shape(value))
+        return tf.ensure_shape(sequence, (static_time, *value.shape))
 
     return (
         tf.nest.map_structure(sequence_of, output_arrays, outputs),
         last,
         states,
+    )
+
+
+def stack(array: Any, shape: Any) -> Any:
+    """Stack an array over time, which may be one of no time steps.
+
+    `array.stack()` fails for it where the batch size is not known when the
+    graph is made.
+
+    Args:
+        array: Array over time of (B, …).
+        shape: The shape (B, …), a tensor.
+    """
+    if tf.executing_eagerly():
+        return array.stack()
+    return tf.raw_ops.TensorListStack(
+        input_handle=array.flow, element_shape=shape, element_dtype=array.dtype
     )
 
 

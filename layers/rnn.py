@@ -82,6 +82,8 @@ class RNN(keras.Layer):
         self.return_state = return_state
         self.go_backwards = go_backwards
         self.stateful = stateful
+        # `keras.layers.Bidirectional` asks for it whether stateful or not.
+        self.states: Any = None
         self.zero_output_for_mask = zero_output_for_mask
         self.supports_masking = True
 
@@ -189,7 +191,7 @@ class RNN(keras.Layer):
 
     def reset_state(self) -> None:
         """Start the next batch from zeros (for `stateful` layers)."""
-        for variable in self.states:
+        for variable in self.states or ():
             variable.assign(tf.zeros_like(variable))
 
     def get_initial_state(self, batch_size: Any) -> list[Any]:

@@ -22,7 +22,7 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
-from keras_recurrent.layers.recurrence import hold
+from keras_recurrent.layers.recurrence import hold, stack
 
 
 def trained_loop(
@@ -98,6 +98,10 @@ def trained_loop(
 
     results = run(*tf.nest.flatten(arguments))
     output = results[-1] if return_sequences else results[loop.output_state]
+    if return_sequences:
+        # The layer on top is compiled if it knows the number of time steps.
+        time = arguments[0][0].shape[0]
+        output = tf.ensure_shape(output, (time, *output.shape[1:]))
     return output, list(results[: len(states)])
 
 
@@ -254,7 +258,8 @@ class _Loop:
             (tf.constant(0), states, kept),
             maximum_iterations=time,
         )
-        return states, tf.nest.map_structure(lambda a: a.stack(), kept)
+        rows = tf.shape(states[0])[0]
+        return states, tf.nest.map_structure(lambda a: _stack(a, rows), kept)
 
     def backward(
         self, inputs: Any, values: Any, saved: _Saved, last: Any, d_outputs: Any
@@ -363,11 +368,12 @@ class _Loop:
         d_initial = [None] * len(last)
         for i, d in zip(smooth, d_states, strict=True):
             d_initial[i] = d
+        rows = tf.shape(last[smooth[0]])[0]
         return (
-            [d_inputs[i].stack() for i in range(len(inputs))],
+            [_stack(d_inputs[i], rows) for i in range(len(inputs))],
             d_initial,
             d_values,
-            {i: array.stack() for i, array in d_results.items()},
+            {i: _stack(array, rows) for i, array in d_results.items()},
         )
 
     def add_products(
@@ -621,6 +627,12 @@ def _array_of(sequence: Any) -> Any:
     size = tf.shape(sequence)[0]
     array = tf.TensorArray(sequence.dtype, size, element_shape=shape)
     return array.unstack(sequence)
+
+
+def _stack(array: Any, rows: Any) -> Any:
+    features = array.element_shape[1:]
+    sequence = stack(array, tf.concat([[rows], features], axis=0))
+    return tf.ensure_shape(sequence, (None, *array.element_shape))
 
 
 def _write(
