@@ -48,6 +48,10 @@ class Decoder(keras.Layer):
 
     Returns:
         The logits (B, T, V), float32.
+
+    Raises:
+        ValueError: `num_layers` is not positive, or `cell` or `query` is no
+            such name.
     """
 
     def __init__(
@@ -64,6 +68,11 @@ class Decoder(keras.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if num_layers < 1:
+            raise ValueError(
+                "`num_layers` must be positive. "
+                f"Received: num_layers={num_layers}"
+            )
         self.vocabulary_size = vocabulary_size
         self.embedding_dim = embedding_dim
         self.units = units

@@ -32,6 +32,9 @@ class Encoder(keras.Layer):
         The memory (B, S, M), M = U or 2U if bidirectional, and a summary
         (B, N): the final states of the last layer, side by side.
 
+    Raises:
+        ValueError: `num_layers` is not positive, or `cell` is no such name.
+
     Example:
 
     >>> encoder = Encoder(vocabulary_size=30, embedding_dim=8, units=4)
@@ -54,6 +57,11 @@ class Encoder(keras.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if num_layers < 1:
+            raise ValueError(
+                "`num_layers` must be positive. "
+                f"Received: num_layers={num_layers}"
+            )
         self.vocabulary_size = vocabulary_size
         self.embedding_dim = embedding_dim
         self.units = units

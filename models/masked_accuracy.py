@@ -22,7 +22,9 @@ class MaskedAccuracy(keras.metrics.Mean):
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
         labels = tf.cast(y_true, tf.int32)
-        right = tf.argmax(y_pred, axis=-1, output_type=tf.int32) == labels
+        best = tf.argmax(y_pred, axis=-1, output_type=tf.int32)
+        # `==` loses the rank where a size is not known.
+        right = tf.equal(best, labels)
         weight = tf.cast(labels != 0, self.dtype)
         if sample_weight is not None:
             weight = weight * tf.cast(sample_weight, self.dtype)

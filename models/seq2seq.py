@@ -132,6 +132,7 @@ class Seq2Seq(keras.Model):
                 start_ids,
                 end_id=self.end_id,
                 max_length=max_length,
+                length_weight=length_penalty,
             )
         return beam_search(
             step,

@@ -106,7 +106,8 @@ def beam_search(
         return (_Loop(loop.t + 1, last, state, beams, history),)
 
     (loop,) = tf.while_loop(
-        lambda loop: ~tf.reduce_all(loop.beams.finished),
+        # One step at least: for an empty batch too it gives arrays a shape.
+        lambda loop: (loop.t < 1) | ~tf.reduce_all(loop.beams.finished),
         body,
         (
             _Loop(

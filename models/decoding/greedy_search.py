@@ -10,6 +10,7 @@ from keras_recurrent.models.decoding.hypotheses import (
     bar_padding,
     with_shapes_of,
 )
+from keras_recurrent.models.decoding.length_penalty import length_penalty
 
 
 class _Loop(NamedTuple):
@@ -30,7 +31,13 @@ class _Loop(NamedTuple):
 
 
 def greedy_search(
-    step: Step, state: Any, start_ids: Any, *, end_id: int, max_length: int
+    step: Step,
+    state: Any,
+    start_ids: Any,
+    *,
+    end_id: int,
+    max_length: int,
+    length_weight: float = 0.0,
 ) -> Hypotheses:
     """Take the most probable token at each step.
 
@@ -42,6 +49,8 @@ def greedy_search(
         start_ids: (B,), the tokens to start from.
         end_id: The token that ends an output.
         max_length: Most tokens of an output, the end token included.
+        length_weight: The weight of `length_penalty` in the score; it has no
+            bearing on the choice.
 
     Returns:
         `Hypotheses` with K = 1.
@@ -71,7 +80,8 @@ def greedy_search(
 
     rows = tf.shape(start_ids)[0]
     (loop,) = tf.while_loop(
-        lambda loop: ~tf.reduce_all(loop.finished),
+        # One step at least: for an empty batch too it gives arrays a shape.
+        lambda loop: (loop.t < 1) | ~tf.reduce_all(loop.finished),
         body,
         (
             _Loop(
@@ -90,10 +100,11 @@ def greedy_search(
     lengths = tf.math.count_nonzero(
         (ids != 0) & (ids != end_id), axis=1, dtype=tf.int32
     )
+    scores = loop.log_probs / length_penalty(lengths, length_weight)
     return Hypotheses(
         ids[:, tf.newaxis],
         lengths[:, tf.newaxis],
         loop.log_probs[:, tf.newaxis],
-        loop.log_probs[:, tf.newaxis],
+        scores[:, tf.newaxis],
         tf.transpose(loop.alignments.stack(), (1, 0, 2))[:, tf.newaxis],
     )
