@@ -28,10 +28,16 @@ CELL_NAMES = (
     "layer_norm_gru",
     "layer_norm_lstm",
     "layer_norm_simple_rnn",
+    "lru",
     "lstm",
+    "min_gru",
+    "min_lstm",
     "nas",
     "peephole_lstm",
+    "qrnn",
+    "rg_lru",
     "simple_rnn",
+    "sru",
 )
 
 

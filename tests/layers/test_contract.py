@@ -3,7 +3,8 @@
 A new layer is one line in `LAYERS`; cells are found by their registry.
 """
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -19,40 +20,52 @@ from keras_recurrent.layers import (
     SimpleRNN,
 )
 from keras_recurrent.layers.cells import CELLS
+from keras_recurrent.models import Encoder
 
-B, T, D = 2, 5, 3
+B, T, D, U = 2, 5, 3, 4
+
+
+# Inputs of integers are below this.
+IDS = 9
 
 
 class Case(NamedTuple):
     """How to make a layer, and what to call it with."""
 
     make: Callable[..., keras.Layer]
-    inputs: dict[str, tuple[int, ...]]
-    """Shapes without the batch, by argument; the first one is time-like."""
+    inputs: dict[str, tf.TensorSpec]
+    """By argument, without the batch; the first axis is time-like."""
     mask: str | None
     """The argument that takes the mask of the input that it names."""
 
 
-SEQUENCES = {"sequences": (T, D)}
+SEQUENCES = {"sequences": tf.TensorSpec((T, D))}
 
 
 def cell_case(name: str) -> Case:
     def make(**kwargs: Any) -> keras.Layer:
-        return RNN(CELLS[name](4, **kwargs), return_sequences=True)
+        return RNN(CELLS[name](U, **kwargs), return_sequences=True)
 
     return Case(make, SEQUENCES, "mask")
 
 
 LAYERS = {
-    "lstm": Case(lambda **k: LSTM(4, **k), SEQUENCES, "mask"),
-    "gru": Case(lambda **k: GRU(4, go_backwards=True, **k), SEQUENCES, "mask"),
+    "lstm": Case(
+        lambda **k: LSTM(U, return_state=True, **k), SEQUENCES, "mask"
+    ),
+    "gru": Case(lambda **k: GRU(U, go_backwards=True, **k), SEQUENCES, "mask"),
     "simple_rnn": Case(
-        lambda **k: SimpleRNN(4, return_sequences=True, **k), SEQUENCES, "mask"
+        lambda **k: SimpleRNN(U, return_sequences=True, **k), SEQUENCES, "mask"
     ),
     "bahdanau_attention": Case(
-        lambda **k: BahdanauAttention(4, **k),
-        {"memory": (T, D), "query": (6, 2)},
+        lambda **k: BahdanauAttention(U, **k),
+        {"memory": tf.TensorSpec((T, D)), "query": tf.TensorSpec((6, 2))},
         "memory_mask",
+    ),
+    "encoder": Case(
+        lambda **k: Encoder(IDS, D, U, num_layers=2, **k),
+        {"ids": tf.TensorSpec((T,), tf.int32)},
+        "mask",
     ),
     **{f"{name}_cell": cell_case(name) for name in CELLS},
 }
@@ -65,10 +78,15 @@ def case(request: pytest.FixtureRequest, seed: int) -> Case:
 
 def data(case: Case, masked: bool) -> dict[str, Any]:
     rng = np.random.default_rng(3)
-    arguments: dict[str, Any] = {
-        name: tf.constant(rng.normal(size=(B, *shape)), tf.float32)
-        for name, shape in case.inputs.items()
-    }
+    arguments: dict[str, Any] = {}
+    for name, spec in case.inputs.items():
+        size = (B, *spec.shape)
+        values = (
+            rng.integers(0, IDS, size)
+            if spec.dtype.is_integer
+            else rng.normal(size=size)
+        )
+        arguments[name] = tf.constant(values, spec.dtype)
     if masked and case.mask:
         arguments[case.mask] = tf.constant(
             [[True] * T, [True, False, True, False, False]]
@@ -85,14 +103,19 @@ def assert_close(ours: Any, expected: Any, atol: float = 1e-5) -> None:
         tf.nest.flatten(ours), tf.nest.flatten(expected), strict=True
     ):
         np.testing.assert_allclose(
-            np.asarray(a, "float32"), np.asarray(b, "float32"), atol=atol
+            np.asarray(a, "float32"),
+            np.asarray(b, "float32"),
+            rtol=1e-5,
+            atol=atol,
         )
 
 
 def functional(case: Case, layer: keras.Layer, masked: bool) -> keras.Model:
     inputs = {
-        name: keras.Input((None, shape[-1]), name=name)
-        for name, shape in case.inputs.items()
+        name: keras.Input(
+            (None, *spec.shape[1:]), name=name, dtype=spec.dtype.name
+        )
+        for name, spec in case.inputs.items()
     }
     if masked and case.mask:
         inputs[case.mask] = keras.Input((None,), name=case.mask, dtype="bool")
@@ -177,6 +200,7 @@ def test_fit(case: Case) -> None:
 def test_config_round_trip(case: Case) -> None:
     layer = case.make(name="some_name")
     config = layer.get_config()
+    assert set(arguments_of(type(layer).__init__)) <= config.keys()
     clone = type(layer).from_config(config)
     assert clone.get_config() == config
     registered = keras.saving.deserialize_keras_object(
@@ -186,6 +210,15 @@ def test_config_round_trip(case: Case) -> None:
     arguments = data(case, False)
     run(layer, arguments), run(clone, arguments)
     assert [w.shape for w in clone.weights] == [w.shape for w in layer.weights]
+
+
+def arguments_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The named arguments with their defaults."""
+    return {
+        name: parameter.default
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name != "self" and parameter.kind != parameter.VAR_KEYWORD
+    }
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
@@ -212,34 +245,136 @@ def test_half_precision(case: Case, dtype: str) -> None:
 
     for gradient in gradients(arguments):
         assert gradient.dtype == tf.float32
-        assert np.isfinite(gradient).all()
+        # That of an embedding comes by rows.
+        assert np.isfinite(tf.convert_to_tensor(gradient)).all()
+
+
+def cells_with_options() -> Iterator[Any]:
+    """Each cell as it is, and with each of its switches turned."""
+    for name, cell in CELLS.items():
+        yield pytest.param(name, {}, id=name)
+        arguments: dict[str, Any] = {}
+        for base in cell.__mro__[: cell.__mro__.index(keras.Layer)]:
+            arguments = arguments_of(base.__init__) | arguments
+        for option, default in arguments.items():
+            if isinstance(default, bool):
+                turned = {option: not default}
+                yield pytest.param(name, turned, id=f"{name}-{option}")
+
+
+@pytest.mark.parametrize(("name", "options"), list(cells_with_options()))
+def test_cell_in_the_layer_of_keras(
+    name: str, options: dict[str, bool], seed: int
+) -> None:
+    """Its loop and its gradient, with and without ours."""
+    cell = CELLS[name](U, **options)
+    for option, value in options.items():
+        assert cell.get_config()[option] == value
+    arguments = {"return_sequences": True, "return_state": True}
+    ours = RNN(cell, **arguments)
+    theirs = keras.layers.RNN(cell, **arguments)
+    x = tf.random.normal((B, T, D))
+    mask = tf.constant([[True] * T, [False, True, False, True, False]])
+    states = [tf.random.normal(s.shape) for s in cell.get_initial_state(B)]
+    cell.build(x.shape)
+    # Weights that are all different from their first values.
+    for weight in cell.weights:
+        weight.assign(weight + tf.random.normal(weight.shape, stddev=0.1))
+
+    def gradients(layer: keras.Layer, training: bool) -> Any:
+        @tf.function(autograph=False)
+        def compute(x: Any, states: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch([x, states])
+                outputs = layer(
+                    x, initial_state=states, mask=mask, training=training
+                )
+                loss = sum(tf.reduce_sum(tf.sin(3.0 * y)) for y in outputs)
+            sources = [x, *states, *cell.trainable_variables]
+            return outputs, tape.gradient(
+                loss, sources, unconnected_gradients="zero"
+            )
+
+        return compute(x, states)
+
+    assert_close(gradients(ours, True), gradients(theirs, False), 5e-5)
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_cell_in_the_layers_of_keras(name: str, seed: int) -> None:
-    """The protocol of `keras.layers.RNN`, alone, stacked and both ways."""
-    rng = np.random.default_rng(5)
-    x = rng.normal(size=(B, T, D)).astype("float32")
-    mask = np.array([[True] * T, [True] * 3 + [False] * 2])
-    cell = CELLS[name](4)
-    ours, theirs = RNN(cell), keras.layers.RNN(cell)
-    assert_close(ours(x, mask=mask), theirs(x, mask=mask))
-    stack = keras.layers.StackedRNNCells([CELLS[name](4), CELLS[name](3)])
-    assert keras.layers.RNN(stack)(x, mask=mask).shape == (B, 3)
-    both = keras.layers.Bidirectional(RNN(CELLS[name](4)))
+def test_cell_in_other_layers_of_keras(name: str, seed: int) -> None:
+    """Stacked, and in both directions."""
+    x = tf.random.normal((B, T, D))
+    mask = tf.constant([[True] * T, [True] * 3 + [False] * 2])
+    cells = [CELLS[name](U), CELLS[name](3)]
+    stack = keras.layers.RNN(keras.layers.StackedRNNCells(cells))
+    expected = RNN(cells[0], return_sequences=True)(x, mask=mask)
+    expected = RNN(cells[1])(expected, mask=mask)
+    assert_close(stack(x, mask=mask), expected)
+    both = keras.layers.Bidirectional(RNN(CELLS[name](U)))
     outputs = both(x, mask=mask)
-    forward, backward = RNN(both.forward_layer.cell), both.backward_layer
-    backward = RNN(backward.cell)
-    lengths = mask.sum(1)
-    reverse = np.stack(
-        [
-            np.concatenate([row[:n][::-1], row[n:]])
-            for row, n in zip(x, lengths, strict=True)
-        ]
-    )
-    assert_close(
-        outputs,
-        np.concatenate(
-            [forward(x, mask=mask), backward(reverse, mask=mask)], axis=-1
+    expected = [
+        RNN(both.forward_layer.cell)(x, mask=mask),
+        RNN(both.backward_layer.cell)(
+            tf.reverse_sequence(x, [5, 3], seq_axis=1), mask=mask
         ),
+    ]
+    assert_close(outputs, tf.concat(expected, axis=-1))
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_dropout(name: str, seed: int) -> None:
+    """In training only, in our layer, in Keras's and after loading."""
+    rates = {"dropout": 0.5, "recurrent_dropout": 0.5}
+    try:
+        cell = CELLS[name](U, **rates)
+    except ValueError:  # There is no recurrent product to drop from.
+        cell = CELLS[name](U, dropout=0.5)
+    plain = RNN(CELLS[name](U), return_sequences=True)
+    x = tf.random.normal((B, T, D))
+    expected = plain(x)
+    cell.build(x.shape)
+    seeds = cell.seed_generator.state
+    for weight, value in zip(
+        [w for w in cell.weights if w is not seeds], plain.weights, strict=True
+    ):
+        weight.assign(value)
+    before = seeds.numpy()
+    for layer in (
+        RNN(cell, return_sequences=True),
+        keras.layers.RNN(cell, return_sequences=True),
+    ):
+        assert_close(layer(x), expected)
+        np.testing.assert_array_equal(seeds, before)
+        graph = tf.function(
+            lambda x, layer=layer: layer(x, training=True), autograph=False
+        )
+        trained = [layer(x, training=True), graph(x), graph(x)]
+        for one, other in [(0, 1), (1, 2)]:
+            assert not np.allclose(trained[one], trained[other], atol=1e-3)
+        seeds.assign(before)
+    clone = type(cell).from_config(cell.get_config())
+    assert clone.get_config() == cell.get_config()
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_nothing_in_nothing_out(name: str, seed: int) -> None:
+    layer = RNN(CELLS[name](U), return_sequences=True, return_state=True)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None, D))], autograph=False
     )
+    def graph(x: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = layer(x, training=True)
+            loss = tf.reduce_sum(outputs[0])
+        return outputs, tape.gradient(loss, x)
+
+    for shape in ((0, T, D), (B, 0, D)):
+        x = tf.zeros(shape)
+        eager = layer(x)
+        (outputs, *states), gradient = graph(x)
+        assert outputs.shape == eager[0].shape == (*shape[:2], U)
+        assert gradient.shape == shape
+        initial = layer.get_initial_state(shape[0])
+        assert_close([states, list(eager[1:])], [initial, initial], 0)

@@ -1,0 +1,233 @@
+"""The attention cell against its equations, in NumPy."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_recurrent.layers import (
+    AttentionCell,
+    AttentionState,
+    BahdanauAttention,
+    GRUCell,
+    LSTMCell,
+    SimpleRNNCell,
+)
+
+B, T, S, D, M, U, N = 3, 4, 5, 2, 3, 4, 6
+QUERIES = ["previous_state", "new_state"]
+
+
+def build(query, input_feeding, cells=None, **kwargs):
+    if cells is None:
+        cells = [SimpleRNNCell(U, **kwargs), SimpleRNNCell(U, **kwargs)]
+    cell = AttentionCell(
+        cells,
+        BahdanauAttention(5, **kwargs),
+        N,
+        query=query,
+        input_feeding=input_feeding,
+        **kwargs,
+    )
+    cell.build((None, D), (None, None, M))
+    return cell
+
+
+def data():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(B, T, D)).astype("float32")
+    memory = rng.normal(size=(B, S, M)).astype("float32")
+    states = rng.normal(size=(2, B, U)).astype("float32")
+    mask = np.arange(S) < np.array([[S], [2], [1]])
+    return x, memory, states, mask
+
+
+def attend(query, memory, mask, w_query, w_memory, v):
+    scores = np.tanh((query @ w_query)[:, None] + memory @ w_memory) @ v[:, 0]
+    weights = np.where(mask, np.exp(scores), 0)
+    alignments = weights / weights.sum(1, keepdims=True)
+    return np.einsum("bs,bsm->bm", alignments, memory), alignments
+
+
+def reference(cell, x, memory, states, mask):
+    """The equations of the docstring, for a stack of two simple cells."""
+    attention = cell.attention.get_weights()
+    (w,) = cell.output_layer.get_weights()
+    states, y = list(states), np.zeros((B, N))
+    outputs, looks = [], []
+    for t in range(T):
+        parts = [x[:, t]]
+        if cell.query == "previous_state":
+            context, look = attend(states[-1], memory, mask, *attention)
+            parts.append(context)
+        if cell.input_feeding:
+            parts.append(y)
+        s = np.concatenate(parts, axis=1)
+        for number, simple in enumerate(cell.cells):
+            kernel, recurrent, bias = simple.get_weights()
+            s = np.tanh(s @ kernel + states[number] @ recurrent + bias)
+            states[number] = s
+        if cell.query == "new_state":
+            context, look = attend(s, memory, mask, *attention)
+        y = np.tanh(np.concatenate([context, s], axis=1) @ w)
+        outputs.append(y)
+        looks.append(look)
+    return np.stack(outputs, 1), np.stack(looks, 1)
+
+
+@pytest.mark.parametrize("input_feeding", [False, True])
+@pytest.mark.parametrize("query", QUERIES)
+def test_equations(query, input_feeding, seed):
+    cell = build(query, input_feeding)
+    x, memory, states, mask = data()
+    expected = reference(cell, x, memory, states, mask)
+    prepared = cell.prepare_memory(memory, mask)
+    start = cell.get_initial_state(B, [[state] for state in states])
+    outputs, alignments = cell.run(tf.constant(x), start, prepared)
+    np.testing.assert_allclose(outputs, expected[0], atol=1e-5)
+    np.testing.assert_allclose(alignments, expected[1], atol=1e-5)
+    # Step by step.
+    state = start
+    for t in range(T):
+        output, alignment, state = cell(x[:, t], state, prepared)
+        np.testing.assert_allclose(output, expected[0][:, t], atol=1e-5)
+        np.testing.assert_allclose(alignment, expected[1][:, t], atol=1e-5)
+        np.testing.assert_array_equal(state.attention, output)
+
+
+@pytest.mark.parametrize("input_feeding", [False, True])
+@pytest.mark.parametrize("query", QUERIES)
+def test_gradients_of_a_run_are_those_of_the_steps(query, input_feeding, seed):
+    cell = build(query, input_feeding, [LSTMCell(U), GRUCell(U)])
+    x, memory, states, mask = map(tf.constant, data())
+    cells = [[states[0], states[1]], [states[0]]]
+
+    def by_steps(x, start, prepared):
+        outputs, state = [], start
+        for t in range(T):
+            output, _, state = cell(x[:, t], state, prepared)
+            outputs.append(output)
+        return tf.stack(outputs, 1)
+
+    def at_once(x, start, prepared):
+        return cell.run(x, start, prepared, training=True)[0]
+
+    def gradients(compute):
+        @tf.function(autograph=False)
+        def traced(x, memory):
+            with tf.GradientTape() as tape:
+                tape.watch([x, memory])
+                prepared = cell.prepare_memory(memory, mask)
+                y = compute(x, cell.get_initial_state(B, cells), prepared)
+                loss = tf.reduce_sum(tf.sin(3.0 * y))
+            return tape.gradient(loss, [x, memory, *cell.trainable_variables])
+
+        return traced(x, memory)
+
+    for a, b in zip(gradients(at_once), gradients(by_steps), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_rows_of_a_beam_share_the_memory_of_their_sentence(query, seed):
+    cell = build(query, True)
+    rng = np.random.default_rng(1)
+    _, memory, _, mask = data()
+    width = 3
+    x = rng.normal(size=(B * width, D)).astype("float32")
+    states = rng.normal(size=(2, B * width, U)).astype("float32")
+    state = cell.get_initial_state(B * width, [[s] for s in states])
+    shared = cell(x, state, cell.prepare_memory(memory, mask))
+    copied = cell(
+        x,
+        state,
+        cell.prepare_memory(
+            np.repeat(memory, width, 0), np.repeat(mask, width, 0)
+        ),
+    )
+    for a, b in zip(
+        tf.nest.flatten(shared), tf.nest.flatten(copied), strict=True
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_initial_state_is_zeros(seed):
+    cell = build("new_state", True, [LSTMCell(U), GRUCell(U)])
+    state = cell.get_initial_state(B)
+    assert isinstance(state, AttentionState)
+    assert [len(states) for states in state.cells] == [2, 1]
+    for tensor in tf.nest.flatten(state):
+        assert not tensor.numpy().any()
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_sentence_has_one_dropout_mask(query, seed):
+    """With the same inputs at each step and no memory, steps differ if
+    masks do."""
+    still = {"recurrent_initializer": "zeros", "activation": "linear"}
+    cell = build(query, False, [SimpleRNNCell(U, dropout=0.5, **still)])
+    memory = cell.prepare_memory(tf.zeros((40, S, M)))
+    x = tf.ones((40, T, D))
+
+    @tf.function(autograph=False)
+    def run(training):
+        return cell.run(x, cell.get_initial_state(40), memory, training)[0]
+
+    trained, plain = run(True).numpy(), run(False).numpy()
+    np.testing.assert_allclose(trained, trained[:, :1] + 0 * trained)
+    assert len(np.unique(trained[:, 0].round(5), axis=0)) > 1
+    assert len(np.unique(plain[:, 0].round(5), axis=0)) == 1
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_is_near_full_precision(dtype, query, seed):
+    half, full = build(query, True, dtype=dtype), build(query, True)
+    full.set_weights(half.get_weights())
+    x, memory, _, mask = data()
+
+    class Layer(keras.Layer):
+        """Runs the cell under the dtype policy, as a decoder does."""
+
+        def __init__(self, cell):
+            super().__init__(dtype=cell.dtype_policy)
+            self.cell = cell
+
+        def call(self, x, memory):
+            prepared = self.cell.prepare_memory(memory, mask)
+            start = self.cell.get_initial_state(B)
+            return self.cell.run(x, start, prepared, training=True)
+
+    outputs, expected = (
+        tf.function(Layer(cell), autograph=False)(x, memory)
+        for cell in (half, full)
+    )
+    for a, b in zip(outputs, expected, strict=True):
+        assert a.dtype == half.compute_dtype
+        np.testing.assert_allclose(tf.cast(a, "float32"), b, atol=0.03)
+    # A single step needs no layer around it.
+    prepared = half.prepare_memory(memory, mask)
+    output, _, _ = half(x[:, 0], half.get_initial_state(B), prepared)
+    np.testing.assert_allclose(
+        tf.cast(output, "float32"), expected[0][:, 0], atol=0.03
+    )
+
+
+def test_config_round_trip(seed):
+    cell = build("new_state", True, [LSTMCell(U), GRUCell(U)])
+    clone = AttentionCell.from_config(cell.get_config())
+    assert clone.get_config() == cell.get_config()
+    # The cells and the attention in it are built; the rest is not.
+    clone.build((None, D), (None, None, M))
+    clone.set_weights(cell.get_weights())
+    x, memory, _, _ = data()
+    ours, theirs = (
+        one(x[:, 0], one.get_initial_state(B), one.prepare_memory(memory))[0]
+        for one in (cell, clone)
+    )
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_bad_query():
+    with pytest.raises(ValueError, match="query='sideways'"):
+        AttentionCell([GRUCell(U)], BahdanauAttention(5), N, query="sideways")
