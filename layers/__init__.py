@@ -51,6 +51,7 @@ from keras_recurrent.layers.cells.simple_rnn_cell import (
     SimpleRNNCell as SimpleRNNCell,
 )
 from keras_recurrent.layers.cells.sru_cell import SRUCell as SRUCell
+from keras_recurrent.layers.cudnn_rnn import without_cudnn as without_cudnn
 from keras_recurrent.layers.gru import GRU as GRU
 from keras_recurrent.layers.linear_scan import linear_scan as linear_scan
 from keras_recurrent.layers.lstm import LSTM as LSTM

@@ -5,11 +5,11 @@ from typing import Any
 import keras
 
 from keras_recurrent.layers.cells.gru_cell import GRUCell
-from keras_recurrent.layers.rnn import CellRNN
+from keras_recurrent.layers.cudnn_rnn import CudnnRNN
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
-class GRU(CellRNN):
+class GRU(CudnnRNN):
     """Gated recurrent unit over a batch of sequences.
 
     Arguments, weights and numbers are those of `keras.layers.GRU`.
@@ -20,7 +20,8 @@ class GRU(CellRNN):
         activation: Activation of the candidate.
         recurrent_activation: Activation of the gates.
         use_bias: Whether the cell has a bias.
-        **kwargs: The other arguments of `GRUCell` and those of `RNN`.
+        **kwargs: The other arguments of `GRUCell`, those of `RNN`, and
+            `use_cudnn`, see `CudnnRNN`.
 
     Call arguments:
         sequences: (B, T, D).
@@ -41,6 +42,7 @@ class GRU(CellRNN):
     """
 
     cell_class = GRUCell
+    keras_class = keras.layers.GRU
 
     def __init__(
         self,
@@ -57,3 +59,6 @@ class GRU(CellRNN):
             use_bias=use_bias,
             **kwargs,
         )
+
+    def suits_cudnn(self) -> bool:
+        return super().suits_cudnn() and self.cell.reset_after

@@ -5,11 +5,11 @@ from typing import Any
 import keras
 
 from keras_recurrent.layers.cells.lstm_cell import LSTMCell
-from keras_recurrent.layers.rnn import CellRNN
+from keras_recurrent.layers.cudnn_rnn import CudnnRNN
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
-class LSTM(CellRNN):
+class LSTM(CudnnRNN):
     """Long short-term memory over a batch of sequences.
 
     Arguments, weights and numbers are those of `keras.layers.LSTM`.
@@ -20,7 +20,8 @@ class LSTM(CellRNN):
         activation: Activation of the candidate and of the cell state.
         recurrent_activation: Activation of the gates.
         use_bias: Whether the cell has a bias.
-        **kwargs: The other arguments of `LSTMCell` and those of `RNN`.
+        **kwargs: The other arguments of `LSTMCell`, those of `RNN`, and
+            `use_cudnn`, see `CudnnRNN`.
 
     Call arguments:
         sequences: (B, T, D).
@@ -41,6 +42,7 @@ class LSTM(CellRNN):
     """
 
     cell_class = LSTMCell
+    keras_class = keras.layers.LSTM
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ def recurrence(
     mask: Any = None,
     *,
     zero_output_for_mask: bool = False,
+    unroll: bool = False,
 ) -> tuple[Any, Any, Any]:
     """Run `step` over the time steps of `inputs`.
 
@@ -37,6 +38,8 @@ def recurrence(
             the beginning return), a nested structure of (B, …).
         mask: (T, B), boolean, or None.
         zero_output_for_mask: Whether masked time steps put out zeros.
+        unroll: Whether the graph repeats the step for each time step rather
+            than looping; the number of time steps must be known.
 
     Returns:
         The outputs of all time steps (T, B, …), the last one (B, …), and the
@@ -75,12 +78,15 @@ def recurrence(
         )
         return t + 1, arrays, output, new_states
 
-    _, output_arrays, last, states = tf.while_loop(
-        lambda t, *_: t < time,
-        body,
-        (tf.constant(0), output_arrays, outputs, states),
-        maximum_iterations=time,
-    )
+    loop = (tf.constant(0), output_arrays, outputs, states)
+    if unroll:
+        for _ in range(static_time):
+            loop = body(*loop)
+    else:
+        loop = tf.while_loop(
+            lambda t, *_: t < time, body, loop, maximum_iterations=time
+        )
+    _, output_arrays, last, states = loop
 
     def sequence_of(array: Any, value: Any) -> Any:
         sequence = stack(array, tf.shape(value))

@@ -5,28 +5,35 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers.cells.recurrent_cell import (
-    RecurrentCell,
-    plain_dot,
+from keras_recurrent.layers.any_cell import (
+    output_shape_of,
+    run_any_cell,
 )
-from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
-from keras_recurrent.layers.run_cell import run_cell
+from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
+from keras_recurrent.layers.gates import gates_of
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
 class RNN(keras.Layer):
     """Run a cell over the time steps of a batch of sequences.
 
-    The part of the cell that does not depend on its state (`cell.project`) is
-    computed for all time steps in one product before the loop; only
-    `cell.step` runs step by step.
+    A superset of `keras.layers.RNN`. The part of one of our cells that does
+    not depend on its state (`cell.project`) is computed for all time steps in
+    one product before the loop; only `cell.step` runs step by step. Other
+    cells, such as those of Keras or your own, are called step by step.
 
     **Masks.** Pass `mask=` explicitly. At a masked time step the states stay
     as they are and the output of the step before is repeated; a sentence gives
     the same answer with and without padding, wherever the padding stands.
 
+    **States** have the structure, shapes and dtypes of what the cell's
+    `get_initial_state` returns: matrices, integers and nested structures are
+    as good as vectors.
+
     Args:
-        cell: A `RecurrentCell`.
+        cell: A `RecurrentCell`; or any object with `state_size` and
+            `call(inputs, states)`, as `keras.layers.RNN` takes it; or a list
+            of cells, of which one feeds the next.
         return_sequences: Whether to return the outputs of all time steps
             rather than the last one's.
         return_state: Whether to return the final states as well.
@@ -34,22 +41,28 @@ class RNN(keras.Layer):
             to return the outputs in that order.
         stateful: Whether each batch starts from the final states of the batch
             before; needs a fixed batch size. `reset_state` starts anew.
+        unroll: Whether the graph repeats the step for each time step rather
+            than looping. It must know the number of time steps.
         zero_output_for_mask: Whether masked time steps put out zeros.
 
     Call arguments:
-        sequences: (B, T, D).
-        initial_state: The states to start from, each (B, U), in the order of
-            `cell.state_size`; zeros by default.
+        sequences: (B, T, D); for cells that are not ours, also integers,
+            more axes, or a nested structure of sequences.
+        initial_state: The states to start from, as the cell arranges them;
+            by default what its `get_initial_state` returns.
         mask: (B, T), boolean, True at the time steps that count.
         training: Whether to apply dropout.
+        constants: What a cell that is not ours is to be called with at each
+            time step, as its argument `constants`.
 
     Returns:
         The last output (B, U), or all of them (B, T, U). With `return_state`,
         a tuple of that and the final states.
 
     Raises:
-        ValueError: `cell` is no `RecurrentCell`, or `initial_state` has not
-            as many tensors as the cell has states.
+        ValueError: `cell` is no cell, `initial_state` has not as many tensors
+            as the cell has states, `stateful` meets another batch size than
+            that of the first batch, or `unroll` an unknown number of steps.
 
     Example:
 
@@ -61,56 +74,73 @@ class RNN(keras.Layer):
 
     def __init__(
         self,
-        cell: RecurrentCell,
+        cell: Any,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
+        unroll: bool = False,
         zero_output_for_mask: bool = False,
         **kwargs: Any,
     ) -> None:
-        if not isinstance(cell, RecurrentCell):
-            raise ValueError(
-                "`cell` must be a `keras_recurrent.layers.RecurrentCell`. "
-                f"Received: cell={cell!r}"
-            )
-        # The weights are the cell's, so its dtype policy is the layer's.
-        kwargs.setdefault("dtype", cell.dtype_policy)
+        if isinstance(cell, list | tuple):
+            cell = keras.layers.StackedRNNCells(cell)
+        for attribute in ("call", "state_size"):
+            if attribute not in dir(cell):
+                raise ValueError(
+                    f"`cell` must have `{attribute}`. Received: cell={cell!r}"
+                )
+        if isinstance(cell, RecurrentCell):
+            # The weights are the cell's, so its dtype policy is the layer's.
+            kwargs.setdefault("dtype", cell.dtype_policy)
         super().__init__(**kwargs)
         self.cell = cell
         self.return_sequences = return_sequences
         self.return_state = return_state
         self.go_backwards = go_backwards
         self.stateful = stateful
+        self.unroll = unroll
         # `keras.layers.Bidirectional` asks for it whether stateful or not.
         self.states: Any = None
         self.zero_output_for_mask = zero_output_for_mask
         self.supports_masking = True
 
+    @property
+    def state_size(self) -> list[Any]:
+        size = self.cell.state_size
+        return list(size) if isinstance(size, list | tuple) else [size]
+
     def build(
         self, sequences_shape: Any, initial_state_shape: Any = None
     ) -> None:
-        batch_size, _, *features = sequences_shape
-        if not self.cell.built:
-            self.cell.build((batch_size, *features))
+        if isinstance(self.cell, keras.Layer) and not self.cell.built:
+            self.cell.build(
+                keras.tree.map_shape_structure(
+                    lambda shape: (shape[0], *shape[2:]), sequences_shape
+                )
+            )
+            self.cell.built = True
         if not self.stateful:
             return
+        batch_size, _ = _first_axes(sequences_shape)
         if batch_size is None:
             raise ValueError(
                 "`stateful=True` needs a fixed batch size. Received: "
-                f"sequences of shape {tuple(sequences_shape)}"
+                f"sequences of shape {sequences_shape}"
             )
-        self.states = [
-            self.add_weight(
-                shape=state.shape,
+        states = tf.nest.map_structure(
+            lambda state: keras.Variable(
+                state,
                 dtype=state.dtype.name,
-                initializer="zeros",
                 trainable=False,
                 autocast=False,
-                name="state",
-            )
-            for state in self.get_initial_state(batch_size)
-        ]
+                name="rnn_state",
+            ),
+            self.get_initial_state(batch_size),
+        )
+        # Past all tracking: as in the layers of Keras, states are no weights
+        # and are not saved.
+        object.__setattr__(self, "states", states)
 
     def call(
         self,
@@ -118,23 +148,27 @@ class RNN(keras.Layer):
         initial_state: Any = None,
         mask: Any = None,
         training: bool = False,
+        constants: Any = None,
     ) -> Any:
-        states = self._states(initial_state, tf.shape(sequences)[0])
+        first = keras.tree.flatten(sequences)[0]
+        if self.unroll and first.shape[1] is None:
+            raise ValueError(
+                "`unroll=True` needs a known number of time steps. Received: "
+                f"sequences of shape {tuple(first.shape)}"
+            )
+        states = self._states(initial_state, first)
+        if mask is not None:
+            mask = keras.tree.flatten(mask)[0]
         if self.go_backwards:
-            sequences = tf.reverse(sequences, [1])
-            mask = None if mask is None else tf.reverse(mask, [1])
-        output, states = run_cell(
-            self.cell,
-            sequences,
-            states,
-            mask,
-            training,
-            return_sequences=self.return_sequences,
-            zero_output_for_mask=self.zero_output_for_mask,
-        )
+            sequences, mask = _reverse((sequences, mask))
+        output, states = self._run(sequences, states, mask, training, constants)
         if self.stateful:
-            for variable, state in zip(self.states, states, strict=True):
-                variable.assign(state)
+            tf.nest.map_structure(
+                lambda variable, state: variable.assign(state),
+                tf.nest.flatten(self.states),
+                tf.nest.flatten(states),
+            )
+        output = tf.cast(output, self.compute_dtype)
         return (output, *states) if self.return_state else output
 
     def gates(
@@ -152,50 +186,42 @@ class RNN(keras.Layer):
             gates, such as "input", "forget", "candidate" and "output" for an
             LSTM, in the order of time also with `go_backwards`.
         """
+        if not isinstance(self.cell, RecurrentCell):
+            raise ValueError(
+                "`gates` looks into a `keras_recurrent.layers.RecurrentCell`. "
+                f"Received: cell={self.cell!r}"
+            )
         sequences = tf.convert_to_tensor(sequences, self.compute_dtype)
         if not self.built:
             self.build(sequences.shape)
 
-        def step(projected: Any, states: Any) -> tuple[Any, Any]:
-            seen: dict[str, Any] = {}
-
-            def gate(name: str, activation: Any, x: Any) -> Any:
-                seen[name] = activation(x)
-                return seen[name]
-
-            _, states = self.cell.step(projected, states, plain_dot, gate)
-            return seen, states
-
-        states = self._states(initial_state, tf.shape(sequences)[0])
-        if mask is not None:
-            mask = tf.cast(mask, tf.bool)
+        states = self._states(initial_state, sequences)
         if self.go_backwards:
-            sequences = tf.reverse(sequences, [1])
-            mask = None if mask is None else tf.reverse(mask, [1])
-        # One step tells which gates there are.
-        first, _ = step(self.cell.project(sequences[:, 0]), states)
-        activations, _, _ = recurrence(
-            step,
-            self.cell.project(swap_batch_and_time(sequences)),
-            states,
-            tf.nest.map_structure(tf.zeros_like, first),
-            None if mask is None else swap_batch_and_time(mask),
-            zero_output_for_mask=True,
-        )
-        activations = tf.nest.map_structure(swap_batch_and_time, activations)
-        if not self.go_backwards:
-            return activations
-        return {
-            name: tf.reverse(gate, [1]) for name, gate in activations.items()
-        }
+            sequences, mask = _reverse((sequences, mask))
+        activations = gates_of(self.cell, sequences, states, mask)
+        return _reverse(activations) if self.go_backwards else activations
 
     def reset_state(self) -> None:
-        """Start the next batch from zeros (for `stateful` layers)."""
-        for variable in self.states or ():
-            variable.assign(tf.zeros_like(variable))
+        """Start the next batch anew (for `stateful` layers)."""
+        if self.states is None:
+            return
+        variables = tf.nest.flatten(self.states)
+        initial = self.get_initial_state(variables[0].shape[0])
+        for variable, state in zip(
+            variables, tf.nest.flatten(initial), strict=True
+        ):
+            variable.assign(state)
+
+    def reset_states(self) -> None:
+        """The name that `reset_state` had in Keras 2."""
+        self.reset_state()
 
     def get_initial_state(self, batch_size: Any) -> list[Any]:
-        return self.cell.get_initial_state(batch_size=batch_size)
+        if hasattr(self.cell, "get_initial_state"):
+            states = self.cell.get_initial_state(batch_size=batch_size)
+            return list(states) if keras.tree.is_nested(states) else [states]
+        dtype = getattr(self.cell, "compute_dtype", keras.config.floatx())
+        return [tf.zeros((batch_size, size), dtype) for size in self.state_size]
 
     def compute_mask(self, sequences: Any, mask: Any = None) -> Any:
         mask = keras.tree.flatten(mask)[0]
@@ -209,19 +235,33 @@ class RNN(keras.Layer):
     def compute_output_shape(
         self, sequences_shape: Any, initial_state_shape: Any = None
     ) -> Any:
-        batch_size, time = sequences_shape[:2]
-        size = self.cell.output_size
-        output = (
-            (batch_size, time, size)
-            if self.return_sequences
-            else (batch_size, size)
-        )
+        batch_size, time = _first_axes(sequences_shape)
+        axes = (batch_size, time) if self.return_sequences else (batch_size,)
+        output = (*axes, *output_shape_of(self.cell))
         if not self.return_state:
             return output
-        return (
-            output,
-            *((batch_size, *state.shape[1:]) for state in self._state_like()),
+        states = tf.nest.map_structure(
+            lambda state: (batch_size, *state.shape[1:]), self._state_like()
         )
+        return output, *states
+
+    def compute_output_spec(
+        self, sequences: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        # The states have dtypes of their own.
+        shapes = self.compute_output_shape(
+            tf.nest.map_structure(lambda x: tuple(x.shape), sequences)
+        )
+        if not self.return_state:
+            return keras.KerasTensor(shapes, self.compute_dtype)
+        output, *_ = shapes
+        states = tf.nest.map_structure(
+            lambda state: keras.KerasTensor(
+                (output[0], *state.shape[1:]), state.dtype.name
+            ),
+            self._state_like(),
+        )
+        return keras.KerasTensor(output, self.compute_dtype), *states
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
@@ -230,76 +270,83 @@ class RNN(keras.Layer):
             "return_state": self.return_state,
             "go_backwards": self.go_backwards,
             "stateful": self.stateful,
+            "unroll": self.unroll,
             "zero_output_for_mask": self.zero_output_for_mask,
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "RNN":
-        cell = keras.saving.deserialize_keras_object(config["cell"])
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "RNN":
+        cell = keras.saving.deserialize_keras_object(
+            config["cell"], custom_objects=custom_objects
+        )
         return cls(**(config | {"cell": cell}))
 
-    def _state_like(self) -> list[Any]:
-        """One row of initial states, for their number, shapes and dtypes."""
-        return keras.tree.flatten(self.get_initial_state(1))
+    def _run(
+        self,
+        sequences: Any,
+        states: list[Any],
+        mask: Any,
+        training: bool,
+        constants: Any,
+    ) -> tuple[Any, list[Any]]:
+        return run_any_cell(
+            self.cell,
+            sequences,
+            states,
+            mask,
+            training,
+            constants,
+            return_sequences=self.return_sequences,
+            zero_output_for_mask=self.zero_output_for_mask,
+            unroll=self.unroll,
+        )
 
-    def _states(self, initial_state: Any, batch_size: Any) -> list[Any]:
+    def _state_like(self) -> list[Any]:
+        """One row of initial states, for their structure and dtypes."""
+        return self.get_initial_state(1)
+
+    def _states(self, initial_state: Any, first: Any) -> list[Any]:
+        """Return the states to start from, arranged as the cell does."""
+        if self.stateful:
+            size = tf.nest.flatten(self.states)[0].shape[0]
+            if first.shape[0] not in (None, size):
+                raise ValueError(
+                    "If an RNN is stateful, the batch size must stay what it "
+                    f"was in the first batch, {size}. Received: sequences of "
+                    f"shape {tuple(first.shape)}"
+                )
         if initial_state is None and self.stateful:
-            return [tf.convert_to_tensor(state) for state in self.states]
+            return tf.nest.map_structure(tf.convert_to_tensor, self.states)
         if initial_state is None:
-            return self.get_initial_state(batch_size)
-        states, like = keras.tree.flatten(initial_state), self._state_like()
+            return self.get_initial_state(tf.shape(first)[0])
+        states = keras.tree.flatten(initial_state)
+        like = tf.nest.flatten(self._state_like())
         if len(states) != len(like):
             raise ValueError(
                 f"`initial_state` must hold {len(like)} tensor(s), of shapes "
                 f"{[(None, *state.shape[1:]) for state in like]}. Received: "
                 f"{len(states)} tensor(s)"
             )
-        return [
-            tf.cast(state, spec.dtype)
-            for state, spec in zip(states, like, strict=True)
-        ]
+        return tf.nest.pack_sequence_as(
+            self._state_like(),
+            [
+                tf.cast(state, spec.dtype)
+                for state, spec in zip(states, like, strict=True)
+            ],
+        )
 
 
-# What configures the layer; every other argument is the cell's.
-_LAYER_ARGUMENTS = (
-    "activity_regularizer",
-    "go_backwards",
-    "name",
-    "return_sequences",
-    "return_state",
-    "stateful",
-    "trainable",
-    "zero_output_for_mask",
-)
+def _first_axes(shapes: Any) -> tuple[int | None, int | None]:
+    """Return B and T of a shape, or of the first of nested ones."""
+    found: list[Any] = []
+    keras.tree.map_shape_structure(found.append, shapes)
+    return found[0][0], found[0][1]
 
 
-class CellRNN(RNN):
-    """An `RNN` that makes its own cell, for layers such as `LSTM`.
-
-    Args:
-        units: Positive integer, size of the output.
-        **kwargs: The arguments of the cell and those of `RNN`.
-    """
-
-    cell_class: type[RecurrentCell]
-
-    def __init__(self, units: int, **kwargs: Any) -> None:
-        layer_arguments = {
-            name: kwargs.pop(name)
-            for name in _LAYER_ARGUMENTS
-            if name in kwargs
-        }
-        super().__init__(self.cell_class(units, **kwargs), **layer_arguments)
-
-    @property
-    def units(self) -> int:
-        return self.cell.units
-
-    def get_config(self) -> dict[str, Any]:
-        layer_config = super().get_config()
-        del layer_config["cell"]
-        return self.cell.get_config() | layer_config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "CellRNN":
-        return cls(**config)
+def _reverse(sequences: Any) -> Any:
+    """Reverse the time of (B, T, …), in a nested structure; None stays."""
+    return tf.nest.map_structure(
+        lambda x: None if x is None else tf.reverse(x, [1]), sequences
+    )

@@ -21,6 +21,7 @@ def run_cell(
     *,
     return_sequences: bool = True,
     zero_output_for_mask: bool = False,
+    unroll: bool = False,
 ) -> tuple[Any, list[Any]]:
     """Run a cell over time.
 
@@ -43,6 +44,8 @@ def run_cell(
         training: Whether to apply dropout.
         return_sequences: Whether to return the outputs of all time steps.
         zero_output_for_mask: Whether masked time steps put out zeros.
+        unroll: Whether the graph repeats the step for each time step; cells
+            that are linear in their state have no need of it.
 
     Returns:
         The outputs (B, T, U) or the last one (B, U), and the final states.
@@ -57,6 +60,7 @@ def run_cell(
             training,
             return_sequences,
             zero_output_for_mask,
+            unroll,
         )
 
     return side_by_side(run, sequences, list(states), mask)
@@ -70,6 +74,7 @@ def _run(
     training: bool,
     return_sequences: bool,
     zero_output_for_mask: bool,
+    unroll: bool,
 ) -> tuple[Any, list[Any]]:
     batch_size = tf.shape(sequences)[0]
     input_mask = cell.input_mask(batch_size, sequences.shape[-1], training)
@@ -92,7 +97,7 @@ def _run(
         if not return_sequences:
             nothing = tf.zeros((batch_size, cell.output_size), output.dtype)
             output = last_of(output, nothing)
-    elif not training or tf.executing_eagerly():
+    elif not training or unroll or tf.executing_eagerly():
         dot = cell.recurrent_dot(batch_size, training)
         outputs, last, states = recurrence(
             lambda inputs, states: cell.step(inputs, states, dot),
@@ -101,6 +106,7 @@ def _run(
             tf.zeros((batch_size, cell.output_size), cell.compute_dtype),
             mask,
             zero_output_for_mask=zero_output_for_mask,
+            unroll=unroll,
         )
         return (
             swap_batch_and_time(outputs) if return_sequences else last

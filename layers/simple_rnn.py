@@ -4,8 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_recurrent.layers.cell_rnn import CellRNN
 from keras_recurrent.layers.cells.simple_rnn_cell import SimpleRNNCell
-from keras_recurrent.layers.rnn import CellRNN
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from keras_recurrent.layers import without_cudnn
 from keras_recurrent.pipelines.predictor import load_predictor
 from keras_recurrent.pipelines.run import Run, RunError
 
@@ -46,12 +47,13 @@ def export(run: Run, directory: str | Path) -> None:
         archive = keras.export.ExportArchive()
         archive.track(predictor.model)
         archive.track(predictor.source)  # for its look-up table
-        archive.add_endpoint(
-            "serving_default",
-            predictor.__call__,
-            input_signature=[tf.TensorSpec((None,), tf.string, "text")],
-        )
-        archive.write_out(draft, verbose=False)
+        with without_cudnn():  # It is to run anywhere.
+            archive.add_endpoint(
+                "serving_default",
+                predictor.__call__,
+                input_signature=[tf.TensorSpec((None,), tf.string, "text")],
+            )
+            archive.write_out(draft, verbose=False)
         Path(draft).chmod(0o755)
         Path(draft).replace(directory)
     finally:

@@ -210,6 +210,7 @@ class RecurrentCell(keras.Layer):
         mask = self.input_mask(batch_size, inputs.shape[-1], training)
         dot = self.recurrent_dot(batch_size, training)
         states = states if isinstance(states, list | tuple) else [states]
+        inputs = tf.cast(inputs, self.compute_dtype)  # They may be integers.
         inputs = inputs if mask is None else inputs * mask
         return self.step(self.project(inputs), states, dot)
 

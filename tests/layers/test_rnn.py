@@ -243,7 +243,7 @@ def test_the_policy_of_the_cell_is_that_of_the_layer():
         (lambda: LSTM(2.5), "units=2.5"),
         (lambda: GRU(3, dropout=1.0), "dropout=1.0"),
         (lambda: GRU(3, recurrent_dropout=-0.1), "recurrent_dropout=-0.1"),
-        (lambda: RNN(3), "`cell` must be"),
+        (lambda: RNN(3), "`cell` must have `call`"),
         (lambda: SimpleRNN(3, no_such_argument=1), "no_such_argument"),
     ],
 )
