@@ -8,8 +8,22 @@ Shapes in this package are written with these letters:
 """
 
 from keras_recurrent.models.decoder import Decoder as Decoder
+from keras_recurrent.models.decoding.beam_search import (
+    beam_search as beam_search,
+)
+from keras_recurrent.models.decoding.constraints import (
+    Constraints as Constraints,
+)
+from keras_recurrent.models.decoding.ensemble import ensemble as ensemble
+from keras_recurrent.models.decoding.greedy_search import (
+    greedy_search as greedy_search,
+)
 from keras_recurrent.models.decoding.hypotheses import (
     Hypotheses as Hypotheses,
+)
+from keras_recurrent.models.decoding.sampling import sample as sample
+from keras_recurrent.models.decoding.scoring import (
+    score_target as score_target,
 )
 from keras_recurrent.models.encoder import Encoder as Encoder
 from keras_recurrent.models.masked_accuracy import (

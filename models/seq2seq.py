@@ -7,8 +7,15 @@ import tensorflow as tf
 
 from keras_recurrent.models.decoder import Decoder
 from keras_recurrent.models.decoding.beam_search import beam_search
+from keras_recurrent.models.decoding.constraints import (
+    UNCONSTRAINED,
+    Constraints,
+)
 from keras_recurrent.models.decoding.greedy_search import greedy_search
-from keras_recurrent.models.decoding.hypotheses import Hypotheses
+from keras_recurrent.models.decoding.hypotheses import Hypotheses, Step
+from keras_recurrent.models.decoding.ranking import LengthPenalty, Ranking
+from keras_recurrent.models.decoding.sampling import sample
+from keras_recurrent.models.decoding.scoring import score_target
 from keras_recurrent.models.encoder import Encoder
 
 
@@ -84,56 +91,75 @@ class Seq2Seq(keras.Model):
             training=training,
         )
 
+    def start(self, source: Any) -> tuple[Step, Any]:
+        """Read a batch of sources; return what decoding starts from.
+
+        Args:
+            source: (B, S), integers, 0 where padded.
+
+        Returns:
+            The step of `keras_recurrent.models.decoding`, which has the
+            memory of the sources, and the state before the first token.
+        """
+        mask = source != 0
+        memory, summary = self.encoder(source, mask=mask)
+        prepared, state = self.decoder.start(memory, summary, mask)
+
+        def step(ids: Any, state: Any) -> tuple[Any, Any, Any]:
+            return self.decoder.step(ids, state, prepared)
+
+        return step, state
+
     @tf.function(autograph=False, reduce_retracing=True)
     def generate(
         self,
         source: Any,
         beam_width: int = 1,
         max_length: int = 50,
-        length_penalty: float = 0.0,
+        length_penalty: LengthPenalty = 0.0,
+        coverage_penalty: float = 0.0,
+        n_best: int | None = None,
+        num_groups: int = 1,
+        diversity: float = 0.0,
+        constraints: Constraints = UNCONSTRAINED,
     ) -> Hypotheses:
         """Decode a batch of sources, in the graph.
 
         Args:
             source: (B, S), integers, 0 where padded.
-            beam_width: Number K of hypotheses; 1 takes the most probable
-                token at each step.
+            beam_width: Number of hypotheses that are followed; 1 takes the
+                most probable token at each step.
             max_length: Most tokens L of an output, the end token included.
-            length_penalty: Weight of the length penalty (Wu et al. 2016) by
-                which the beam ranks hypotheses of different length.
+            length_penalty: How hypotheses of different length are compared:
+                the weight of the length penalty (Wu et al. 2016), or
+                "average" for log-probability per token.
+            coverage_penalty: Weight of the penalty for what was not attended
+                to (Wu et al. 2016).
+            n_best: Number K of hypotheses to return, at most `beam_width`,
+                which is the default. Fewer are found sooner.
+            num_groups: Number of groups of beams that are to differ.
+            diversity: By how much (Vijayakumar et al. 2018).
+            constraints: Rules for the tokens of an output.
 
         Returns:
             `Hypotheses`, best first.
 
         Raises:
-            ValueError: `beam_width` or `max_length` is not positive.
+            ValueError: an argument is out of its range.
         """
-        for name, value in (
-            ("beam_width", beam_width),
-            ("max_length", max_length),
-        ):
-            if value < 1:
-                raise ValueError(
-                    f"`{name}` must be positive. Received: {name}={value}"
-                )
-        mask = source != 0
-        memory, summary = self.encoder(source, mask=mask)
-        prepared, state = self.decoder.start(memory, summary, mask)
-
-        def step(ids: Any, state: Any) -> tuple[Any, Any, Any]:
-            logits, alignments, state = self.decoder.step(ids, state, prepared)
-            return tf.nn.log_softmax(logits), alignments, state
-
-        start_ids = tf.fill((tf.shape(source)[0],), self.start_id)
+        step, state = self.start(source)
+        start_ids = self._start_ids(source)
         if beam_width == 1:
-            return greedy_search(
+            found = greedy_search(
                 step,
                 state,
                 start_ids,
                 end_id=self.end_id,
                 max_length=max_length,
-                length_weight=length_penalty,
+                constraints=constraints,
             )
+            ranking = Ranking(length_penalty, coverage_penalty, source != 0)
+            return ranking.rescore(found, self.end_id)
         return beam_search(
             step,
             state,
@@ -141,8 +167,73 @@ class Seq2Seq(keras.Model):
             end_id=self.end_id,
             max_length=max_length,
             beam_width=beam_width,
-            length_weight=length_penalty,
+            n_best=n_best,
+            length_penalty=length_penalty,
+            coverage_penalty=coverage_penalty,
+            source_mask=source != 0,
+            num_groups=num_groups,
+            diversity=diversity,
+            constraints=constraints,
         )
+
+    def sample(
+        self,
+        source: Any,
+        seed: Any,
+        num_samples: int = 1,
+        max_length: int = 50,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        constraints: Constraints = UNCONSTRAINED,
+    ) -> Hypotheses:
+        """Draw outputs at random, in the graph.
+
+        Args:
+            source: (B, S), integers, 0 where padded.
+            seed: Integer; the same one draws the same outputs.
+            num_samples: Number K of outputs for each source.
+            max_length: Most tokens L of an output, the end token included.
+            temperature: Below 1 the probable tokens become more probable.
+            top_k: Draw from so many most probable tokens; None from all.
+            top_p: Draw from the fewest most probable tokens that make up
+                this share of the probability.
+            constraints: Rules for the tokens of an output.
+
+        Returns:
+            `Hypotheses`, in the order in which they were drawn.
+
+        Raises:
+            ValueError: an argument is out of its range.
+        """
+        return self._sample(
+            source,
+            # As a tensor, a new seed needs no new graph.
+            tf.cast(seed, tf.int32),
+            num_samples=num_samples,
+            max_length=max_length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            constraints=constraints,
+        )
+
+    def score(self, source: Any, target: Any) -> Hypotheses:
+        """Score given outputs by teacher forcing, in the graph.
+
+        Args:
+            source: (B, S), integers, 0 where padded.
+            target: (B, L), integers, the end token where the output ends, 0
+                where padded; or (B, K, L), several for each source.
+
+        Returns:
+            `Hypotheses` of the targets, in their order.
+        """
+        target = tf.cast(target, tf.int32)
+        if target.shape.rank == 2:
+            # One graph serves both.
+            target = target[:, tf.newaxis]
+        return self._score(source, target)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
@@ -169,3 +260,25 @@ class Seq2Seq(keras.Model):
                 }
             )
         )
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _sample(self, source: Any, seed: Any, **options: Any) -> Hypotheses:
+        step, state = self.start(source)
+        return sample(
+            step,
+            state,
+            self._start_ids(source),
+            end_id=self.end_id,
+            seed=seed,
+            **options,
+        )
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _score(self, source: Any, target: Any) -> Hypotheses:
+        step, state = self.start(source)
+        return score_target(
+            step, state, self._start_ids(source), target, end_id=self.end_id
+        )
+
+    def _start_ids(self, source: Any) -> Any:
+        return tf.fill((tf.shape(source)[0],), self.start_id)

@@ -1,27 +1,30 @@
 """Beam search."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from keras_recurrent.models.decoding.backtracking import History
+from keras_recurrent.models.decoding.beams import (
+    Beams,
+    extend,
+    extend_groups,
+    first_beams,
+)
+from keras_recurrent.models.decoding.constraints import (
+    UNCONSTRAINED,
+    Constraints,
+)
 from keras_recurrent.models.decoding.hypotheses import (
     Hypotheses,
     Step,
-    bar_padding,
+    lengths_of,
+    repeat_rows,
+    take_step,
     with_shapes_of,
 )
-from keras_recurrent.models.decoding.length_penalty import length_penalty
-
-
-class _Beams(NamedTuple):
-    """The K hypotheses of each sentence, best first."""
-
-    log_probs: Any
-    """(B, K) float32."""
-    lengths: Any
-    """(B, K) int32, tokens before the end token."""
-    finished: Any
-    """(B, K) bool, whether the end token has been chosen."""
+from keras_recurrent.models.decoding.ranking import LengthPenalty, Ranking
 
 
 class _Loop(NamedTuple):
@@ -31,19 +34,12 @@ class _Loop(NamedTuple):
     """(B·K,), the tokens chosen last."""
     state: Any
     """The state of the step, B·K rows."""
-    beams: _Beams
-    history: "_History"
-
-
-class _History(NamedTuple):
-    """Arrays over time, from which hypotheses are read back at the end."""
-
-    ids: Any
-    """(B, K), the token that each beam got at this step."""
-    parents: Any
-    """(B, K), the beam of the step before that it continues."""
-    alignments: Any
-    """(B, K, S), where each beam of the step before looked."""
+    beams: Beams
+    covered: Any
+    """(B·K, S), the attention so far; () where coverage does not count."""
+    written: Any
+    """(B·K, L), the tokens so far, then zeros; () where no rule needs them."""
+    history: History
 
 
 def beam_search(
@@ -54,13 +50,26 @@ def beam_search(
     end_id: int,
     max_length: int,
     beam_width: int,
-    length_weight: float = 0.0,
+    n_best: int | None = None,
+    length_penalty: LengthPenalty = 0.0,
+    coverage_penalty: float = 0.0,
+    source_mask: Any = None,
+    num_groups: int = 1,
+    diversity: float = 0.0,
+    constraints: Constraints = UNCONSTRAINED,
 ) -> Hypotheses:
     """Keep the `beam_width` best hypotheses of each sentence at each step.
 
-    Hypotheses are ranked by log-probability over `length_penalty`. One that
-    has ended keeps its place until better ones push it out. The loop stops
-    when all hypotheses of all sentences have ended.
+    Hypotheses are ranked by their score, see `Ranking`. One that has ended
+    keeps its place until better ones push it out. The loop stops when no
+    sentence has a hypothesis left that can still become one of its `n_best`,
+    so the fewer are asked for, the sooner.
+
+    With several groups the beams of each group are searched apart from the
+    others, and at each step a token loses `diversity` for every time that the
+    groups before have just chosen it (Vijayakumar et al. 2018, with the
+    Hamming diversity). That loss is for the choice only and not part of a
+    score. Groups may find the same output.
 
     Args:
         step: See `keras_recurrent.models.decoding`.
@@ -68,161 +77,166 @@ def beam_search(
         start_ids: (B,), the tokens to start from.
         end_id: The token that ends an output.
         max_length: Most tokens of an output, the end token included.
-        beam_width: Number K of hypotheses.
-        length_weight: The weight of `length_penalty`.
+        beam_width: Number of hypotheses that are followed.
+        n_best: Number K of hypotheses to return; all by default.
+        length_penalty: See `ranking.length_penalty`.
+        coverage_penalty: Weight of `ranking.coverage_penalty`.
+        source_mask: (B, S), boolean, True at the source positions that
+            count; for the coverage penalty.
+        num_groups: Number of groups, a divisor of `beam_width`.
+        diversity: Log-probability that a token loses.
+        constraints: Rules for the tokens.
 
     Returns:
         `Hypotheses`, sorted by score. Where there are fewer than K different
-        outputs, the last ones have the score minus infinity.
+        outputs, the last ones are empty with the score minus infinity.
+
+    Raises:
+        ValueError: an argument is out of its range.
+
+    References:
+        Wu et al. (2016), arXiv:1609.08144, on the penalties.
+        Vijayakumar et al. (2018), arXiv:1610.02424, on the groups.
     """
+    n_best = beam_width if n_best is None else n_best
+    _check(max_length, beam_width, n_best, num_groups, diversity)
+    ranking = Ranking(length_penalty, coverage_penalty, source_mask)
+    constraints = constraints.for_rows(beam_width, max_length)
+    extend_beams = extend
+    if num_groups > 1:
+        extend_beams = partial(
+            extend_groups, groups=num_groups, diversity=diversity
+        )
     sentences = tf.shape(start_ids)[0]
+    rows = sentences * beam_width
+    # Where the beams of each sentence start among the B·K rows.
+    firsts = beam_width * tf.range(sentences)[:, tf.newaxis]
+
+    def by_beam(rows: Any) -> Any:
+        size = rows.shape[1] or tf.shape(rows)[1]
+        return tf.reshape(rows, (sentences, beam_width, size))
 
     def body(loop: _Loop) -> tuple[_Loop]:
-        log_probs, alignments, state = step(loop.last, loop.state)
-        beams, ids, parents = _extend(
+        log_probs, alignments, state = take_step(step, loop.last, loop.state)
+        if not constraints.empty:
+            log_probs = constraints.bar(log_probs, loop.t, loop.written, end_id)
+        covered, coverage = loop.covered, None
+        if coverage_penalty:
+            covered += alignments
+            coverage = ranking.coverage(by_beam(covered))
+        beams, choice = extend_beams(
             loop.beams,
-            tf.reshape(log_probs, (sentences, beam_width, log_probs.shape[-1])),
-            end_id,
-            length_weight,
+            by_beam(log_probs),
+            loop.t,
+            coverage,
+            end_id=end_id,
+            ranking=ranking,
         )
-        # Row of each parent among the B·K rows of the state.
-        rows = tf.reshape(
-            parents + beam_width * tf.range(sentences)[:, tf.newaxis], (-1,)
+        last = tf.reshape(choice.ids, (-1,))
+        parents = tf.reshape(firsts + choice.parents, (-1,))
+        state, covered, written = tf.nest.map_structure(
+            lambda leaf: tf.gather(leaf, parents),
+            (state, covered, loop.written),
         )
-        alignments = tf.cast(alignments, tf.float32)
-        steps = tf.shape(alignments)[1]
-        history = _History(
-            loop.history.ids.write(loop.t, ids),
-            loop.history.parents.write(loop.t, parents),
-            loop.history.alignments.write(
-                loop.t, tf.reshape(alignments, (sentences, beam_width, steps))
+        written = tf.nest.map_structure(
+            lambda ids: tf.where(
+                tf.range(max_length) == loop.t, last[:, tf.newaxis], ids
             ),
+            written,
         )
-        state = tf.nest.map_structure(lambda leaf: tf.gather(leaf, rows), state)
-        last, state, beams = with_shapes_of(
-            (loop.last, loop.state, loop.beams),
-            (tf.reshape(ids, (-1,)), state, beams),
+        history = loop.history.note(loop.t, choice, by_beam(alignments))
+        last, state, beams, covered, written = with_shapes_of(
+            (loop.last, loop.state, loop.beams, loop.covered, loop.written),
+            (last, state, beams, covered, written),
         )
-        return (_Loop(loop.t + 1, last, state, beams, history),)
+        return (
+            _Loop(loop.t + 1, last, state, beams, covered, written, history),
+        )
 
     (loop,) = tf.while_loop(
         # One step at least: for an empty batch too it gives arrays a shape.
-        lambda loop: (loop.t < 1) | ~tf.reduce_all(loop.beams.finished),
+        lambda loop: (
+            (loop.t < 1)
+            | ~tf.reduce_all(_decided(loop.beams, n_best, ranking, max_length))
+        ),
         body,
         (
             _Loop(
                 tf.constant(0),
-                tf.repeat(tf.cast(start_ids, tf.int32), beam_width),
-                tf.nest.map_structure(
-                    lambda leaf: tf.repeat(leaf, beam_width, axis=0), state
-                ),
-                _first_beams(sentences, beam_width),
-                _History(
-                    tf.TensorArray(tf.int32, max_length),
-                    tf.TensorArray(tf.int32, max_length),
-                    tf.TensorArray(tf.float32, max_length),
-                ),
+                repeat_rows(tf.cast(start_ids, tf.int32), beam_width),
+                repeat_rows(state, beam_width),
+                first_beams(sentences, num_groups, beam_width // num_groups),
+                tf.zeros((rows, tf.shape(source_mask)[1]))
+                if coverage_penalty
+                else (),
+                tf.zeros((rows, max_length), tf.int32)
+                if constraints.no_repeat_ngram
+                else (),
+                History.empty(max_length),
             ),
         ),
         maximum_iterations=max_length,
     )
-    beams = loop.beams
-    ids, alignments = _read_back(loop.history, loop.t, max_length)
+    scores, best = tf.math.top_k(loop.beams.scores, n_best)  # (B, N)
+    log_probs = tf.gather(loop.beams.log_probs, best, batch_dims=1)
+    ids, token_log_probs, alignments = loop.history.read(
+        best, tf.math.is_finite(scores), loop.t, max_length
+    )
     return Hypotheses(
         ids,
-        beams.lengths,
-        beams.log_probs,
-        beams.log_probs / length_penalty(beams.lengths, length_weight),
+        lengths_of(ids, end_id),
+        log_probs,
+        scores,
+        token_log_probs,
         alignments,
     )
 
 
-def _first_beams(sentences: Any, beam_width: int) -> _Beams:
-    # All beams start alike, so all but one are barred from the first choice.
-    first = tf.one_hot(0, beam_width, on_value=0.0, off_value=-float("inf"))
-    shape = (sentences, beam_width)
-    return _Beams(
-        tf.broadcast_to(first, shape),
-        tf.zeros(shape, tf.int32),
-        tf.zeros(shape, tf.bool),
-    )
+def _decided(
+    beams: Beams, n_best: int, ranking: Ranking, max_length: int
+) -> Any:
+    """Return (B,), whether the `n_best` of a sentence can change no more.
 
-
-def _extend(
-    beams: _Beams, log_probs: Any, end_id: int, length_weight: float
-) -> tuple[_Beams, Any, Any]:
-    """Choose the best K of the K·V ways to go on.
-
-    Args:
-        beams: The hypotheses so far.
-        log_probs: (B, K, V), of the next token.
-        end_id: The token that ends an output.
-        length_weight: The weight of `length_penalty`.
-
-    Returns:
-        The new hypotheses, their last tokens (B, K) and the beams that they
-        continue (B, K).
+    Once they have ended and score more than any other can still reach, none
+    can push them out.
     """
-    width, vocabulary = log_probs.shape[1:]
-    # A hypothesis that has ended goes on in one way: padding, at no cost.
-    padding = tf.one_hot(0, vocabulary, 0.0, -float("inf"))
-    log_probs = tf.where(
-        beams.finished[..., tf.newaxis], padding, bar_padding(log_probs)
+    ended = tf.where(beams.finished, beams.scores, -float("inf"))
+    worst = tf.math.top_k(ended, n_best)[0][:, -1]
+    reach = ranking.bound(beams.log_probs, max_length)
+    reach = tf.reduce_max(
+        tf.where(beams.finished, -float("inf"), reach), axis=1
     )
-    totals = beams.log_probs[..., tf.newaxis] + log_probs
-    grows = ~beams.finished[..., tf.newaxis] & (tf.range(vocabulary) != end_id)
-    lengths = beams.lengths[..., tf.newaxis] + tf.cast(grows, tf.int32)
-    scores = totals / length_penalty(lengths, length_weight)
-
-    def flat(candidates: Any) -> Any:
-        return tf.reshape(candidates, (-1, width * vocabulary))
-
-    _, best = tf.math.top_k(flat(scores), width)  # (B, K)
-    ids, parents = best % vocabulary, best // vocabulary
-    return (
-        _Beams(
-            tf.gather(flat(totals), best, batch_dims=1),
-            tf.gather(flat(lengths), best, batch_dims=1),
-            tf.gather(beams.finished, parents, batch_dims=1) | (ids == end_id),
-        ),
-        ids,
-        parents,
-    )
+    return (reach < worst) | tf.math.is_inf(reach)
 
 
-def _read_back(
-    history: _History, steps: Any, max_length: int
-) -> tuple[Any, Any]:
-    """Follow the parents from the last step to the first.
-
-    Returns:
-        The tokens (B, K, L) and their alignments (B, K, L, S).
-    """
-    ids, parents = history.ids.stack(), history.parents.stack()
-    looks = history.alignments.stack()  # (L, B, K, S)
-    sentences, width = tf.shape(ids)[1], tf.shape(ids)[2]
-
-    def body(t: Any, beams: Any, out_ids: Any, out_looks: Any) -> tuple:
-        chosen = tf.gather(ids[t], beams, batch_dims=1)
-        beams = with_shapes_of(
-            beams, tf.gather(parents[t], beams, batch_dims=1)
+def _check(
+    max_length: int,
+    beam_width: int,
+    n_best: int,
+    num_groups: int,
+    diversity: float,
+) -> None:
+    for name, value in (
+        ("max_length", max_length),
+        ("beam_width", beam_width),
+        ("n_best", n_best),
+        ("num_groups", num_groups),
+    ):
+        if value < 1:
+            raise ValueError(
+                f"`{name}` must be positive. Received: {name}={value}"
+            )
+    if n_best > beam_width:
+        raise ValueError(
+            "`n_best` must not exceed `beam_width`. "
+            f"Received: n_best={n_best}, beam_width={beam_width}"
         )
-        look = tf.gather(looks[t], beams, batch_dims=1)
-        look = tf.where((chosen != 0)[..., tf.newaxis], look, 0.0)
-        return t - 1, beams, out_ids.write(t, chosen), out_looks.write(t, look)
-
-    _, _, out_ids, out_looks = tf.while_loop(
-        lambda t, *_: t >= 0,
-        body,
-        (
-            steps - 1,
-            tf.broadcast_to(tf.range(width), (sentences, width)),
-            tf.TensorArray(tf.int32, max_length),
-            tf.TensorArray(tf.float32, max_length),
-        ),
-        maximum_iterations=max_length,
-    )
-    return (
-        tf.transpose(out_ids.stack(), (1, 2, 0)),
-        tf.transpose(out_looks.stack(), (1, 2, 0, 3)),
-    )
+    if beam_width % num_groups:
+        raise ValueError(
+            "`num_groups` must divide `beam_width`. "
+            f"Received: num_groups={num_groups}, beam_width={beam_width}"
+        )
+    if diversity < 0:
+        raise ValueError(
+            f"`diversity` must not be negative. Received: diversity={diversity}"
+        )

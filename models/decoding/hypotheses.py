@@ -6,11 +6,14 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 Step = Callable[[Any, Any], tuple[Any, Any, Any]]
-"""(ids, state) to (log_probs, alignments, state), see this package's page."""
+"""(ids, state) to (logits, alignments, state), see this package's page."""
 
 
 class Hypotheses(NamedTuple):
-    """The outputs found for a batch, best first for each sentence."""
+    """The outputs found for a batch.
+
+    Search returns them best first for each sentence.
+    """
 
     ids: Any
     """(B, K, L) int32: the tokens with the end token, then zeros."""
@@ -19,20 +22,33 @@ class Hypotheses(NamedTuple):
     log_probs: Any
     """(B, K) float32: the log-probability of the whole output."""
     scores: Any
-    """(B, K) float32: what hypotheses are ranked by, the log-probability
-    over the length penalty."""
+    """(B, K) float32: what hypotheses are ranked by, see `Ranking`; the
+    log-probability where nothing is ranked."""
+    token_log_probs: Any
+    """(B, K, L) float32: the log-probability of each token; zeros after the
+    end."""
     alignments: Any
-    """(B, K, L, S) float32: where each token looked; zeros after the end."""
+    """(B, K, L, S) float32: where each token looked; zeros after the end.
+    S is 0 if the step returns no alignments."""
 
 
-def bar_padding(log_probs: Any) -> Any:
-    """Keep id 0 from being chosen: it marks what comes after the end.
+def take_step(step: Step, ids: Any, state: Any) -> tuple[Any, Any, Any]:
+    """Call a step; return log-probabilities, alignments and the new state.
 
-    Args:
-        log_probs: (…, V).
+    A step without alignments has looked at a source of length 0.
     """
-    is_padding = tf.range(tf.shape(log_probs)[-1]) == 0
-    return tf.where(is_padding, -float("inf"), log_probs)
+    logits, alignments, new = step(ids, state)
+    log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float32))
+    if alignments is None:
+        alignments = tf.zeros((tf.shape(logits)[0], 0))
+    return log_probs, tf.cast(alignments, tf.float32), new
+
+
+def repeat_rows(state: Any, times: Any) -> Any:
+    """Repeat each row of a nested structure, copies next to each other."""
+    return tf.nest.map_structure(
+        lambda leaf: tf.repeat(leaf, times, axis=0), state
+    )
 
 
 def with_shapes_of(old: Any, new: Any) -> Any:
@@ -41,6 +57,15 @@ def with_shapes_of(old: Any, new: Any) -> Any:
     What a step returns has the shapes of what it got, even where TensorFlow
     cannot see it.
     """
-    return tf.nest.map_structure(
-        lambda old, new: tf.ensure_shape(new, old.shape), old, new
-    )
+
+    def shaped(old: Any, new: Any) -> Any:
+        new.set_shape(old.shape)
+        return new
+
+    return tf.nest.map_structure(shaped, old, new)
+
+
+def lengths_of(ids: Any, end_id: int) -> Any:
+    """Return the number of tokens before the end token, of ids (…, L)."""
+    counts = (ids != 0) & (ids != end_id)
+    return tf.math.count_nonzero(counts, axis=-1, dtype=tf.int32)

