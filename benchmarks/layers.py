@@ -5,8 +5,9 @@
 prints one row for each cell, size, dtype and mask: milliseconds of a forward
 pass and of a training step (forward and backward, gradients of inputs and
 weights), and ratios of ours to the others. All contestants of a row run in
-turn, A B C A B C …; times are medians, ratios are medians of the ratios of one
-turn, so that a machine that slows down slows all of them.
+turn, A B C A B C …, each after a pause and a pass that does not count; times
+are medians, ratios are medians of the ratios of one turn, so that a machine
+that slows down slows all of them.
 
 "floor" is the matrix products of the step alone, arranged as ours are: no
 gates, no masks, no copies.
@@ -38,6 +39,7 @@ SIZES = {64: (32, 100), 128: (64, 50), 256: (64, 50), 512: (64, 50)}
 DTYPES = ("float32", "bfloat16")
 GATES = {"LSTM": 4, "GRU": 3}
 PASSES = ("forward", "training")
+PAUSE = 0.05  # seconds
 
 
 class Torch:
@@ -50,8 +52,6 @@ class Torch:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # Idle threads must not take the cores from the others.
-            env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
         )
 
     def ask(self, **request: Any) -> Any:
@@ -184,6 +184,10 @@ def measure(
         times[name] = {contestant: [] for contestant in contestants}
         for _ in range(turns):
             for contestant, passes in contestants.items():
+                # Threads of the one before may still spin; and whoever comes
+                # next starts as in the midst of a training, not from sleep.
+                time.sleep(PAUSE)
+                passes[name]()
                 times[name][contestant].append(passes[name]())
     return times
 

@@ -5,24 +5,29 @@ from typing import Any
 import tensorflow as tf
 
 
-def product(x: Any, kernel: Any) -> Any:
-    """Multiply the last axis of `x` with a matrix.
+def product(x: Any, kernel: Any, bias: Any = None) -> Any:
+    """Multiply the last axis of `x` with a matrix, and add a bias.
 
-    The numbers are those of `tf.tensordot(x, kernel, 1)`. But where sizes are
-    not known when the graph is made, the gradient of that carries a
-    permutation from the forward to the backward loop, and XLA refuses it.
+    The numbers are those of `tf.tensordot(x, kernel, 1) + bias`. But where
+    sizes are not known when the graph is made, the gradient of that carries a
+    permutation from the forward to the backward loop, and XLA refuses it. And
+    right after the product, TensorFlow adds a bias in the same pass.
 
     Args:
         x: (…, D).
         kernel: (D, P).
+        bias: (P,) or None.
 
     Returns:
         (…, P).
     """
     x, kernel = tf.convert_to_tensor(x), tf.convert_to_tensor(kernel)
-    if x.shape.rank == 2:
-        return tf.matmul(x, kernel)
     size, width = kernel.shape
-    rows = tf.matmul(tf.reshape(x, (-1, size)), kernel)
+    rows = x if x.shape.rank == 2 else tf.reshape(x, (-1, size))
+    rows = tf.matmul(rows, kernel)
+    if bias is not None:
+        rows = tf.nn.bias_add(rows, bias)
+    if x.shape.rank == 2:
+        return rows
     shape = tf.concat([tf.shape(x)[:-1], [width]], axis=0)
     return tf.ensure_shape(tf.reshape(rows, shape), (*x.shape[:-1], width))

@@ -106,8 +106,7 @@ class ESNCell(RecurrentCell):
             weight.trainable = False
 
     def project(self, inputs: Any) -> Any:
-        projected = product(inputs, self.kernel)
-        return projected + self.bias if self.use_bias else projected
+        return product(inputs, self.kernel, self.bias)
 
     def step(
         self,

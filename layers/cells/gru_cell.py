@@ -97,16 +97,14 @@ class GRUCell(RecurrentCell):
         self.bias = self.add_bias((2, width) if self.reset_after else (width,))
 
     def project(self, inputs: Any) -> Any:
-        projected = product(inputs, self.kernel)
-        if not self.use_bias:
-            return projected
-        if not self.reset_after:
-            return projected + self.bias
+        if not (self.use_bias and self.reset_after):
+            return product(inputs, self.kernel, self.bias)
         # Of the state's bias, only the part that the reset gate multiplies
         # has to wait for the step.
         input_bias, state_bias = tf.unstack(tf.convert_to_tensor(self.bias))
         b_z_and_r = state_bias[: 2 * self.units]
-        return projected + input_bias + tf.pad(b_z_and_r, [(0, self.units)])
+        bias = input_bias + tf.pad(b_z_and_r, [(0, self.units)])
+        return product(inputs, self.kernel, bias)
 
     def step(
         self,

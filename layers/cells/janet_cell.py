@@ -90,8 +90,7 @@ class JANETCell(RecurrentCell):
         self.bias = self.add_bias((2 * self.units,), self._initial_bias)
 
     def project(self, inputs: Any) -> Any:
-        projected = product(inputs, self.kernel)
-        return projected + self.bias if self.use_bias else projected
+        return product(inputs, self.kernel, self.bias)
 
     def step(
         self,

@@ -125,11 +125,11 @@ class LRUCell(LinearCell):
             setattr(self, name, weight)
 
     def project(self, inputs: Any) -> Any:
-        projected = product(inputs, self.kernel)
-        if not self.use_bias:
-            return projected
-        bias = tf.pad(tf.convert_to_tensor(self.bias), [(2 * self.units, 0)])
-        return tf.nn.bias_add(projected, bias)
+        bias = None
+        if self.use_bias:
+            bias = tf.convert_to_tensor(self.bias)
+            bias = tf.pad(bias, [(2 * self.units, 0)])
+        return product(inputs, self.kernel, bias)
 
     def coefficients(
         self, projected: Any, gate: Gate = plain_gate

@@ -77,10 +77,7 @@ class MinGRUCell(LinearCell):
         self.bias = self.add_bias((2 * self.units,))
 
     def project(self, inputs: Any) -> Any:
-        projected = product(inputs, self.kernel)
-        if not self.use_bias:
-            return projected
-        return tf.nn.bias_add(projected, self.bias)
+        return product(inputs, self.kernel, self.bias)
 
     def coefficients(
         self, projected: Any, gate: Gate = plain_gate

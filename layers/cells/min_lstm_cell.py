@@ -62,10 +62,7 @@ class MinLSTMCell(LinearCell):
         self.bias = self.add_bias((3 * self.units,))
 
     def project(self, inputs: Any) -> Any:
-        projected = product(inputs, self.kernel)
-        if not self.use_bias:
-            return projected
-        return tf.nn.bias_add(projected, self.bias)
+        return product(inputs, self.kernel, self.bias)
 
     def coefficients(
         self, projected: Any, gate: Gate = plain_gate

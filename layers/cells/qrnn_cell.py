@@ -98,10 +98,8 @@ class QRNNCell(LinearCell):
     def project(self, inputs: Any) -> Any:
         # By j, the present input first.
         kernels = tf.unstack(tf.convert_to_tensor(self.kernel))[::-1]
-        present, *past = (product(inputs, w) for w in kernels)
-        if self.use_bias:
-            present = tf.nn.bias_add(present, self.bias)
-        return [present, *past]
+        present = product(inputs, kernels[0], self.bias)
+        return [present, *(product(inputs, kernel) for kernel in kernels[1:])]
 
     def coefficients(
         self, projected: Any, gate: Gate = plain_gate

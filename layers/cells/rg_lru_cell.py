@@ -87,11 +87,11 @@ class RGLRUCell(LinearCell):
         )
 
     def project(self, inputs: Any) -> Any:
-        projected = product(inputs, self.kernel)
+        bias = None
         if self.use_bias:
             bias = tf.convert_to_tensor(self.bias)
             bias = tf.pad(bias, [(0, (self.parts - 2) * self.units)])
-            projected = tf.nn.bias_add(projected, bias)
+        projected = product(inputs, self.kernel, bias)
         return [projected, inputs] if self.parts == 2 else [projected]
 
     def coefficients(

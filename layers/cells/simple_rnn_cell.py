@@ -70,8 +70,7 @@ class SimpleRNNCell(RecurrentCell):
         self.bias = self.add_bias((self.units,))
 
     def project(self, inputs: Any) -> Any:
-        projected = product(inputs, self.kernel)
-        return projected + self.bias if self.use_bias else projected
+        return product(inputs, self.kernel, self.bias)
 
     def step(
         self,

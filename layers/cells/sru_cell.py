@@ -92,11 +92,11 @@ class SRUCell(LinearCell):
         self.bias = self.add_bias((2 * self.units,))
 
     def project(self, inputs: Any) -> Any:
-        projected = product(inputs, self.kernel)
+        bias = None
         if self.use_bias:
             bias = tf.convert_to_tensor(self.bias)
             bias = tf.pad(bias, [(0, (self.parts - 2) * self.units)])
-            projected = tf.nn.bias_add(projected, bias)
+        projected = product(inputs, self.kernel, bias)
         return [projected, inputs] if self.parts == 3 else [projected]
 
     def coefficients(
