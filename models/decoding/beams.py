@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from keras_recurrent.models.decoding.ranking import Ranking
+from keras_recurrent.models.decoding.top_k import top_k
 
 
 class Beams(NamedTuple):
@@ -70,7 +71,7 @@ def extend(
         log_probs -= handicap[:, tf.newaxis]
     # The best of each hypothesis are enough: C = K others than padding and
     # the end token, which never ranks higher than its log-probability does.
-    gained, ids = tf.math.top_k(log_probs, min(width + 2, size))
+    gained, ids = top_k(log_probs, min(width + 2, size))
     count = ids.shape[-1]
     # A hypothesis that has ended goes on in one way: padding, at no cost.
     padding = tf.one_hot(0, count, 0.0, -float("inf"))
