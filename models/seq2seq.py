@@ -149,7 +149,7 @@ class Seq2Seq(keras.Model):
         """
         step, state = self.start(source)
         start_ids = self._start_ids(source)
-        if beam_width == 1:
+        if beam_width == num_groups == 1 and n_best in (None, 1):
             found = greedy_search(
                 step,
                 state,

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_recurrent.models import Seq2Seq
+from keras_recurrent.models import Constraints, Seq2Seq
 from keras_recurrent.pipelines.recipe import DecodingConfig
 from keras_recurrent.pipelines.run import Run
 from keras_recurrent.pipelines.vocabulary import Vocabulary
@@ -60,6 +60,12 @@ class Predictor(tf.Module):
             beam_width=self.decoding.beam_width,
             max_length=self.decoding.max_length,
             length_penalty=self.decoding.length_penalty,
+            coverage_penalty=self.decoding.coverage_penalty,
+            n_best=1,
+            constraints=Constraints(
+                min_length=self.decoding.min_length,
+                no_repeat_ngram=self.decoding.no_repeat_ngram,
+            ),
         )
         empty = ids.row_lengths() == 0
         predictions = self.target.decode(hypotheses.ids[:, 0])

@@ -4,12 +4,19 @@ Nothing here imports TensorFlow: a mistake in a recipe is reported at once.
 """
 
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import pydantic
 import yaml
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeInt,
+    PlainValidator,
+    PositiveInt,
+)
 
 from keras_recurrent.pipelines.recipe_file import (
     RecipeError,
@@ -47,10 +54,23 @@ def _known_cell(name: str) -> str:
     return name
 
 
+def _length_penalty(value: object) -> object:
+    if value == "average":
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if 0 <= value < inf:
+            return float(value)
+    raise ValueError("expected `average` or a number of at least 0")
+
+
 T = TypeVar("T")
 Cell = Annotated[str, AfterValidator(_known_cell)]
 Query = Literal["previous_state", "new_state"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+LengthPenalty = Annotated[
+    float | Literal["average"], PlainValidator(_length_penalty)
+]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # YAML knows neither paths nor tuples: these two are converted.
 FilePath = Annotated[Path, Field(strict=False)]
@@ -169,10 +189,17 @@ class DecodingConfig(Section):
 
     beam_width: PositiveInt = 5
     """1 is greedy search."""
-    length_penalty: Annotated[float, Field(ge=0)] = 0.0
-    """Exponent of the length normalisation; 0 compares log-probabilities."""
+    length_penalty: LengthPenalty = 0.0
+    """Exponent of the length normalisation; 0 compares log-probabilities,
+    `average` log-probabilities per token."""
+    coverage_penalty: Weight = 0.0
+    """Weight of the penalty for parts of the source not attended to."""
+    min_length: NonNegativeInt = 0
+    """Shortest output, in tokens."""
     max_length: PositiveInt = 50
     """Longest output, in tokens."""
+    no_repeat_ngram: NonNegativeInt = 0
+    """Length of token sequences that must not occur twice; 0 allows all."""
 
 
 class EvaluationConfig(Section):

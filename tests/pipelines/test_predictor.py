@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_recurrent.pipelines.predictor import load_predictor
+from keras_recurrent.pipelines.predictor import Predictor, load_predictor
 from keras_recurrent.pipelines.run import Run
 
 
@@ -61,6 +61,23 @@ def test_the_company_of_a_text_does_not_matter(predictor):
     np.testing.assert_allclose(
         among["alignments"][1, :, :3], alone["alignments"][0], atol=1e-4
     )
+
+
+def test_the_settings_of_the_recipe_count(predictor):
+    decoding = predictor.decoding.model_copy(
+        update={
+            "length_penalty": "average",
+            "coverage_penalty": 0.1,
+            "min_length": 3,
+            "no_repeat_ngram": 1,
+        }
+    )
+    other = Predictor(
+        predictor.model, predictor.source, predictor.target, decoding
+    )
+    assert predict(predictor, ["dd"])["predictions"] == [b"D D"]
+    tokens = predict(other, ["dd"])["predictions"][0].split()
+    assert len(tokens) >= 3 and len(set(tokens)) == len(tokens)
 
 
 def test_an_empty_text_has_an_empty_answer(predictor):

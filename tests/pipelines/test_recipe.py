@@ -56,6 +56,26 @@ def test_overrides_beat_the_file_in_their_order(recipe_file):
     assert recipe.evaluation.token == "a=b"
 
 
+@pytest.mark.parametrize(
+    "value, expected", [("average", "average"), ("1", 1.0), ("0.6", 0.6)]
+)
+def test_the_length_penalty_is_a_number_or_average(
+    recipe_file, tmp_path, value, expected
+):
+    override = f"decoding.length_penalty={value}"
+    recipe = load_recipe(recipe_file(CMUDICT), [override])
+    assert recipe.decoding.length_penalty == expected
+    recipe.save(tmp_path / "again.yaml")
+    assert load_recipe(tmp_path / "again.yaml") == recipe
+
+
+@pytest.mark.parametrize("value", ["mean", "-1", "true", ".inf", "[1]"])
+def test_no_other_length_penalty(recipe_file, value):
+    override = f"decoding.length_penalty={value}"
+    with pytest.raises(RecipeError, match="expected `average` or a number"):
+        load_recipe(recipe_file(CMUDICT), [override])
+
+
 @pytest.mark.parametrize("number", ["1e-3", "1.0e-3", "0.001", "1E-3", ".1e-2"])
 def test_every_way_to_write_a_number_is_a_number(recipe_file, number):
     path = recipe_file(CMUDICT + f"training: {{learning_rate: {number}}}\n")
