@@ -7,8 +7,8 @@ Nothing here knows which model it decodes. A decoder is a *step*:
 It takes the tokens chosen last (R,) and a nested structure of tensors whose
 first axis is R, and returns
 
-    logits       (R, V), of the tokens that may follow; log-probabilities do
-                 as well, they are their own logits;
+    logits       (R, V), of the tokens that may follow, with V a known size;
+                 log-probabilities do as well, they are their own logits;
     alignments   (R, S), where it looked in the source; or None;
     state        the new state, of the same structure and shapes.
 

@@ -38,7 +38,7 @@ class Constraints(NamedTuple):
         """Return the rules for `per_sentence` hypotheses of each sentence.
 
         Raises:
-            ValueError: a number is negative.
+            ValueError: a number is negative, or the prefix has another rank.
         """
         for name in ("min_length", "no_repeat_ngram"):
             value = getattr(self, name)
@@ -48,7 +48,13 @@ class Constraints(NamedTuple):
                 )
         if self.prefix is None:
             return self
-        prefix = tf.cast(self.prefix, tf.int32)[:, :max_length]
+        prefix = tf.cast(self.prefix, tf.int32)
+        if prefix.shape.rank != 2:
+            raise ValueError(
+                "`prefix` must have the shape (B, P). "
+                f"Received: shape={prefix.shape}"
+            )
+        prefix = prefix[:, :max_length]
         rest = max_length - tf.shape(prefix)[1]
         prefix = tf.pad(prefix, [[0, 0], [0, rest]])  # (B, L)
         return self._replace(prefix=tf.repeat(prefix, per_sentence, axis=0))

@@ -89,7 +89,14 @@ def test_nothing_left_to_choose():
     assert found.scores[0, 0] == -np.inf
 
 
-@pytest.mark.parametrize("name", ["min_length", "no_repeat_ngram"])
-def test_bad_arguments(name):
-    with pytest.raises(ValueError, match=f"{name}=-1"):
-        greedy(**{name: -1})
+@pytest.mark.parametrize(
+    "rules, message",
+    [
+        ({"min_length": -1}, "min_length=-1"),
+        ({"no_repeat_ngram": -1}, "no_repeat_ngram=-1"),
+        ({"prefix": [2, 3]}, "shape=\\(2,\\)"),
+    ],
+)
+def test_bad_arguments(rules, message):
+    with pytest.raises(ValueError, match=message):
+        greedy(**rules)

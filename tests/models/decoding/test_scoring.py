@@ -1,15 +1,9 @@
-"""Given targets under teacher forcing, and several models as one."""
+"""Given targets under teacher forcing."""
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
-from keras_recurrent.models import (
-    beam_search,
-    ensemble,
-    greedy_search,
-    score_target,
-)
+from keras_recurrent.models import beam_search, score_target
 
 V, END, START, B, S, L = 6, 1, 5, 2, 3, 4
 
@@ -21,13 +15,12 @@ def bigrams(seed):
     return logits, probs / probs.sum(-1, keepdims=True)
 
 
-def step_of(logits, looks=True):
+def step_of(logits):
     table = tf.constant(logits, tf.float32)
 
     def step(ids, sentence):
-        alignments = tf.one_hot(ids % S, S) if looks else None
         scores = tf.gather_nd(table, tf.stack([sentence, ids], 1))
-        return scores, alignments, sentence
+        return scores, tf.one_hot(ids % S, S), sentence
 
     return step
 
@@ -92,57 +85,3 @@ def test_what_was_found_is_scored_alike():
     ):
         for ours, expected in zip(again, found, strict=True):
             np.testing.assert_allclose(ours, expected, atol=1e-5)
-
-
-def test_an_ensemble_is_the_mean_of_probabilities():
-    first, second, third = bigrams(3), bigrams(4), bigrams(5)
-    step = ensemble([step_of(first[0]), step_of(second[0]), step_of(third[0])])
-    mean = (first[1] + second[1] + third[1]) / 3
-    (sentence, start_ids) = state()
-    states = (sentence, sentence, sentence)
-    found = score_target(step, states, start_ids, TARGET, end_id=END)
-    assert_scored(found, 0, mean, TARGET)
-
-    options = {"end_id": END, "max_length": L}
-    expected = step_of(np.log(mean))
-    for ours, reference in (
-        (
-            greedy_search(step, states, start_ids, **options),
-            greedy_search(expected, *state(), **options),
-        ),
-        (
-            beam_search(step, states, start_ids, beam_width=4, **options),
-            beam_search(expected, *state(), beam_width=4, **options),
-        ),
-    ):
-        for a, b in zip(ours, reference, strict=True):
-            np.testing.assert_allclose(a, b, atol=1e-5)
-
-
-def test_an_ensemble_of_which_not_all_look():
-    logits, _ = bigrams(6)
-    with_looks = step_of(logits)(tf.constant([2, 3]), tf.range(B))[1]
-    blind = step_of(logits, looks=False)
-    for steps, expected in (
-        ([blind, step_of(logits)], with_looks),
-        ([blind, blind], None),
-    ):
-        states = [tf.range(B)] * 2
-        _, looks, new = ensemble(steps)(tf.constant([2, 3]), states)
-        assert len(new) == 2
-        if expected is None:
-            assert looks is None
-        else:
-            np.testing.assert_allclose(looks, expected)
-
-
-def test_an_impossible_token_of_one_member_stays_possible():
-    sure = step_of(np.full((B, V, V), [-1e9, -1e9, 0, -1e9, -1e9, -1e9]))
-    step = ensemble([sure, step_of(np.zeros((B, V, V)))])
-    log_probs, _, _ = step(tf.constant([2, 2]), [tf.range(B)] * 2)
-    np.testing.assert_allclose(tf.exp(log_probs[0, 3]), 1 / 12, rtol=1e-5)
-
-
-def test_no_members():
-    with pytest.raises(ValueError, match="steps=\\[\\]"):
-        ensemble([])
