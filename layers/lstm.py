@@ -59,3 +59,6 @@ class LSTM(CudnnRNN):
             use_bias=use_bias,
             **kwargs,
         )
+
+    def suits_cudnn(self) -> bool:
+        return super().suits_cudnn() and not self.cell.has_options

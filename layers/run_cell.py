@@ -27,7 +27,8 @@ def run_cell(
 
     - What does not depend on the state is computed for all time steps in one
       product, before the loop.
-    - Dropout masks are drawn here, once for each sentence.
+    - Dropout masks are drawn here, once for each sentence; other noise too, for
+      each time step.
     - Parts of the batch run in loops of their own, side by side.
     - Cells that are linear in their state need no loop (`cell.scan`).
     - In training, the loop has a gradient made for it (`trained_loop`). If
@@ -83,6 +84,9 @@ def _run(
     # Time-major from here on: swapping the inputs is cheaper than swapping
     # their projection, which is several times wider.
     projected = cell.project(swap_batch_and_time(sequences))
+    noise = cell.noise((tf.shape(sequences)[1], batch_size), training)
+    if noise is not None:
+        projected = [projected, noise]
     if mask is not None:
         mask = swap_batch_and_time(tf.cast(mask, tf.bool))
     # XLA would compile a graph for each length; one is enough if it is known.

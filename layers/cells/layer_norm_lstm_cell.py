@@ -40,7 +40,8 @@ class LayerNormLSTMCell(LSTMCell):
         norm_gamma_initializer: For the scales.
         norm_beta_initializer: For the shifts.
         norm_epsilon: ε of the normalization.
-        **kwargs: The other arguments of `LSTMCell`.
+        **kwargs: The other arguments of `LSTMCell`, except for those that
+            change the equations.
 
     Call arguments:
         inputs: (B, D).
@@ -49,6 +50,9 @@ class LayerNormLSTMCell(LSTMCell):
 
     Returns:
         The output h_t (B, U) and the new states [h_t, C_t].
+
+    Raises:
+        ValueError: an option changes the equations of the LSTM.
 
     Reference:
         Ba et al. (2016), arXiv:1607.06450.
@@ -76,6 +80,11 @@ class LayerNormLSTMCell(LSTMCell):
         super().__init__(
             units, activation, recurrent_activation, use_bias, **kwargs
         )
+        if self.has_options:
+            raise ValueError(
+                "`LayerNormLSTMCell` has no options that change its "
+                f"equations. Received: {kwargs}"
+            )
         self.norm_gamma_initializer = keras.initializers.get(
             norm_gamma_initializer
         )

@@ -1,18 +1,10 @@
 """The LSTM whose gates look at the cell state."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from keras_recurrent.layers.cells.lstm_cell import LSTMCell
-from keras_recurrent.layers.cells.recurrent_cell import (
-    Dot,
-    Gate,
-    plain_dot,
-    plain_gate,
-)
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -27,8 +19,9 @@ class PeepholeLSTMCell(LSTMCell):
         h_t  = o_t ∗ tanh(C_t)                                output
 
     The gates see the cell state itself and not only what the output gate lets
-    through, which helps to learn precise timing. Arguments and numbers are
-    those of `tfa.rnn.PeepholeLSTMCell`; weights as in `LSTMCell` and three
+    through, which helps to learn precise timing. It is `LSTMCell` with
+    `peepholes=True`, under the name and with the arguments and numbers of
+    `tfa.rnn.PeepholeLSTMCell`; weights as in `LSTMCell` and three
     vectors (U,): `input_gate_peephole_weights`, `forget_gate_…` and
     `output_gate_…`.
 
@@ -56,31 +49,10 @@ class PeepholeLSTMCell(LSTMCell):
     TensorShape([2, 3])
     """
 
-    def build(self, input_shape: Any) -> None:
-        super().build(input_shape)
-        self.input_peephole, self.forget_peephole, self.output_peephole = (
-            self.add_weight(
-                shape=(self.units,),
-                name=f"{gate}_gate_peephole_weights",
-                initializer=self.kernel_initializer,
-            )
-            for gate in ("input", "forget", "output")
-        )
+    def __init__(self, units: int, *args: Any, **kwargs: Any) -> None:
+        super().__init__(units, *args, peepholes=True, **kwargs)
 
-    def step(
-        self,
-        projected: Any,
-        states: Sequence[Any],
-        dot: Dot = plain_dot,
-        gate: Gate = plain_gate,
-    ) -> tuple[Any, list[Any]]:
-        h, c = states
-        gates = projected + dot(h, self.recurrent_kernel)  # (B, 4U)
-        i, f, candidate, o = tf.split(gates, 4, axis=-1)
-        sigmoid = self.recurrent_activation
-        i = gate("input", sigmoid, i + self.input_peephole * c)
-        f = gate("forget", sigmoid, f + self.forget_peephole * c)
-        c = f * c + i * gate("candidate", self.activation, candidate)
-        o = gate("output", sigmoid, o + self.output_peephole * c)
-        h = o * self.activation(c)
-        return h, [h, c]
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["peepholes"]
+        return config

@@ -171,7 +171,8 @@ class RecurrentCell(keras.Layer):
         """Return the output and the new states of one time step.
 
         Args:
-            projected: (B, P), from `project`.
+            projected: (B, P), from `project`; if there is `noise`, the list of
+                both.
             states: The states of the step before, in order.
             dot: Multiplies a state (B, U) with columns of a recurrent matrix.
             gate: Applies the activation of a gate.
@@ -180,6 +181,21 @@ class RecurrentCell(keras.Layer):
             The output (B, U) and the list of new states.
         """
         raise NotImplementedError
+
+    def noise(self, shape: Any, training: bool) -> Any:
+        """Return what the steps need of random numbers, or None.
+
+        They are drawn for all time steps before the loop starts, as a loop
+        that is run backward must meet the same ones again.
+
+        Args:
+            shape: (T, B), or (B,) for one step.
+            training: Whether the cell is being trained.
+
+        Returns:
+            One tensor (…, N) or a nested structure of them, or None.
+        """
+        return None
 
     @property
     def parallel(self) -> bool:
@@ -212,7 +228,11 @@ class RecurrentCell(keras.Layer):
         states = states if isinstance(states, list | tuple) else [states]
         inputs = tf.cast(inputs, self.compute_dtype)  # They may be integers.
         inputs = inputs if mask is None else inputs * mask
-        return self.step(self.project(inputs), states, dot)
+        projected = self.project(inputs)
+        noise = self.noise((batch_size,), training)
+        if noise is not None:
+            projected = [projected, noise]
+        return self.step(projected, states, dot)
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         return [
