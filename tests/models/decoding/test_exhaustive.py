@@ -194,7 +194,7 @@ all_rules = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(seeds, all_penalties, all_rules, st.integers(1, WIDE))
 def test_a_wide_beam_finds_the_best_of_all(seed, penalties, rules, n_best):
     table = Table(seed)
@@ -207,7 +207,7 @@ def test_a_wide_beam_finds_the_best_of_all(seed, penalties, rules, n_best):
         assert_found(found, table, outputs, penalties, sentence)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     seeds,
     all_penalties,
