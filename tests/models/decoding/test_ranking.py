@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_recurrent.models import beam_search
+from keras_recurrent.models import Constraints, beam_search
 from keras_recurrent.models.decoding.ranking import (
     Ranking,
     coverage_penalty,
@@ -88,6 +88,9 @@ def test_the_search_stops_when_nothing_can_win():
     # [2] might end with log 0.3 / 20, which is above log 0.6. So the search
     # goes on until the beam is full of [end], [2, end], [2, 2, end], …
     assert steps_of(n_best=1, length_penalty="average") == 4
+    # There is but one output, so three of the four beams are empty.
+    only = Constraints(prefix=[[2, end]])
+    assert steps_of(constraints=only) == 2
 
 
 @pytest.mark.parametrize(
