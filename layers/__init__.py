@@ -38,6 +38,7 @@ from keras_recurrent.layers.cells.min_gru_cell import MinGRUCell as MinGRUCell
 from keras_recurrent.layers.cells.min_lstm_cell import (
     MinLSTMCell as MinLSTMCell,
 )
+from keras_recurrent.layers.cells.mlstm_cell import MLSTMCell as MLSTMCell
 from keras_recurrent.layers.cells.nas_cell import NASCell as NASCell
 from keras_recurrent.layers.cells.peephole_lstm_cell import (
     PeepholeLSTMCell as PeepholeLSTMCell,
@@ -50,6 +51,7 @@ from keras_recurrent.layers.cells.rg_lru_cell import RGLRUCell as RGLRUCell
 from keras_recurrent.layers.cells.simple_rnn_cell import (
     SimpleRNNCell as SimpleRNNCell,
 )
+from keras_recurrent.layers.cells.slstm_cell import SLSTMCell as SLSTMCell
 from keras_recurrent.layers.cells.sru_cell import SRUCell as SRUCell
 from keras_recurrent.layers.cudnn_rnn import without_cudnn as without_cudnn
 from keras_recurrent.layers.gru import GRU as GRU

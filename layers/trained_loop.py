@@ -108,6 +108,7 @@ def trained_loop(
 # Derivatives of activations, as functions of the output: for these the output
 # is kept instead of being computed again.
 _DERIVATIVES: dict[Any, Callable[[Any], Any]] = {
+    keras.activations.exponential: lambda y: y,
     keras.activations.relu: lambda y: tf.cast(y > 0, y.dtype),
     keras.activations.sigmoid: lambda y: y * (1 - y),
     keras.activations.tanh: lambda y: 1 - y * y,

@@ -102,10 +102,12 @@ class Decoder(keras.Layer):
             input_feeding=input_feeding,
             dtype=dtype,
         )
+        # One for each state that may start from anything.
         self.bridges = [
             keras.layers.Dense(size, activation="tanh", dtype=dtype)
             for stacked in self.attention_cell.cells
-            for size in keras.tree.flatten(stacked.state_size)
+            for i, size in enumerate(keras.tree.flatten(stacked.state_size))
+            if i in stacked.free_states
         ]
         self.output_layer = keras.layers.Dense(vocabulary_size, dtype=dtype)
 
@@ -142,11 +144,13 @@ class Decoder(keras.Layer):
             summary: (B, N).
             memory_mask: (B, S), boolean, True at the positions that count.
         """
-        states = (bridge(summary) for bridge in self.bridges)
-        cells = [
-            [next(states) for _ in keras.tree.flatten(stacked.state_size)]
-            for stacked in self.attention_cell.cells
-        ]
+        bridged = (bridge(summary) for bridge in self.bridges)
+        cells = []
+        for stacked in self.attention_cell.cells:
+            states = stacked.get_initial_state(tf.shape(summary)[0])
+            for i in stacked.free_states:
+                states[i] = tf.cast(next(bridged), states[i].dtype)
+            cells.append(states)
         state = self.attention_cell.get_initial_state(
             tf.shape(summary)[0], cells
         )

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers import RNN
+from keras_recurrent.layers import GRU, LSTM, RNN
 from keras_recurrent.layers.cells import get_cell
 
 
@@ -30,7 +30,8 @@ class Encoder(keras.Layer):
 
     Returns:
         The memory (B, S, M), M = U or 2U if bidirectional, and a summary
-        (B, N): the final states of the last layer, side by side.
+        (B, N): the final states of the last layer, side by side (of cells of
+        several kinds of states, those that another one may start from).
 
     Raises:
         ValueError: `num_layers` is not positive, or `cell` is no such name.
@@ -91,8 +92,9 @@ class Encoder(keras.Layer):
     @property
     def summary_size(self) -> int:
         """Size N of the summary."""
-        sizes = keras.tree.flatten(self.forward_layers[-1].cell.state_size)
-        return self.directions * sum(sizes)
+        cell = self.forward_layers[-1].cell
+        sizes = keras.tree.flatten(cell.state_size)
+        return self.directions * sum(sizes[i] for i in cell.free_states)
 
     def build(self, input_shape: Any = None) -> None:
         self.embedding.build()
@@ -107,14 +109,15 @@ class Encoder(keras.Layer):
     ) -> tuple[Any, Any]:
         memory = self.embedding(ids)
         for layers in self._levels():
-            sequences, summary = [], []
+            sequences: list[Any] = []
+            summary: list[Any] = []
             for layer in layers:
                 outputs, *states = layer(memory, mask=mask, training=training)
                 # The backward layer puts out the last step first.
                 sequences.append(
                     tf.reverse(outputs, [1]) if layer.go_backwards else outputs
                 )
-                summary.extend(states)
+                summary.extend(states[i] for i in layer.cell.free_states)
             memory = tf.concat(sequences, axis=-1)
         return memory, tf.concat(summary, axis=-1)
 
@@ -134,18 +137,23 @@ class Encoder(keras.Layer):
         }
 
     def _make_layers(self, backward: bool) -> list[RNN]:
+        cell_arguments = {
+            "units": self.units,
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+            "dtype": self.dtype_policy,
+        }
+        layer_arguments = {
+            "return_sequences": True,
+            "return_state": True,
+            "go_backwards": backward,
+        }
+        # These layers run on cuDNN if there is a GPU.
+        layer = {"lstm": LSTM, "gru": GRU}.get(self.cell)
         return [
-            RNN(
-                get_cell(self.cell)(
-                    self.units,
-                    dropout=self.dropout,
-                    recurrent_dropout=self.recurrent_dropout,
-                    dtype=self.dtype_policy,
-                ),
-                return_sequences=True,
-                return_state=True,
-                go_backwards=backward,
-            )
+            layer(**cell_arguments, **layer_arguments)
+            if layer
+            else RNN(get_cell(self.cell)(**cell_arguments), **layer_arguments)
             for _ in range(self.num_layers)
         ]
 

@@ -39,11 +39,13 @@ CELL_NAMES = (
     "lstm",
     "min_gru",
     "min_lstm",
+    "mlstm",
     "nas",
     "peephole_lstm",
     "qrnn",
     "rg_lru",
     "simple_rnn",
+    "slstm",
     "sru",
 )
 

@@ -13,12 +13,14 @@ from keras_recurrent.layers.cells.lru_cell import LRUCell
 from keras_recurrent.layers.cells.lstm_cell import LSTMCell
 from keras_recurrent.layers.cells.min_gru_cell import MinGRUCell
 from keras_recurrent.layers.cells.min_lstm_cell import MinLSTMCell
+from keras_recurrent.layers.cells.mlstm_cell import MLSTMCell
 from keras_recurrent.layers.cells.nas_cell import NASCell
 from keras_recurrent.layers.cells.peephole_lstm_cell import PeepholeLSTMCell
 from keras_recurrent.layers.cells.qrnn_cell import QRNNCell
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
 from keras_recurrent.layers.cells.rg_lru_cell import RGLRUCell
 from keras_recurrent.layers.cells.simple_rnn_cell import SimpleRNNCell
+from keras_recurrent.layers.cells.slstm_cell import SLSTMCell
 from keras_recurrent.layers.cells.sru_cell import SRUCell
 
 # The names by which recipes and searches choose a cell.
@@ -34,11 +36,13 @@ CELLS: dict[str, type[RecurrentCell]] = {
     "lstm": LSTMCell,
     "min_gru": MinGRUCell,
     "min_lstm": MinLSTMCell,
+    "mlstm": MLSTMCell,
     "nas": NASCell,
     "peephole_lstm": PeepholeLSTMCell,
     "qrnn": QRNNCell,
     "rg_lru": RGLRUCell,
     "simple_rnn": SimpleRNNCell,
+    "slstm": SLSTMCell,
     "sru": SRUCell,
 }
 

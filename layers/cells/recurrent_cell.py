@@ -150,6 +150,15 @@ class RecurrentCell(keras.Layer):
         """Size of the output, U."""
         return self.units
 
+    @property
+    def free_states(self) -> list[int]:
+        """Numbers of the states that may start from anything.
+
+        Such as from what an encoder found; the others start from
+        `get_initial_state`.
+        """
+        return list(range(len(keras.tree.flatten(self.state_size))))
+
     def project(self, inputs: Any) -> Any:
         """Return what depends on the inputs alone.
 

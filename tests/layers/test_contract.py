@@ -275,7 +275,10 @@ def test_cell_in_the_layer_of_keras(
     theirs = keras.layers.RNN(cell, **arguments)
     x = tf.random.normal((B, T, D))
     mask = tf.constant([[True] * T, [False, True, False, True, False]])
-    states = [tf.random.normal(s.shape) for s in cell.get_initial_state(B)]
+    states = [
+        tf.random.normal(state.shape) if i in cell.free_states else state
+        for i, state in enumerate(cell.get_initial_state(B))
+    ]
     cell.build(x.shape)
     # Weights that are all different from their first values.
     for weight in cell.weights:

@@ -30,7 +30,7 @@ VARIANTS = {
 
 
 def build(variant="gru", units=6, **kwargs):
-    options = dict(VARIANTS[variant])
+    options = dict(VARIANTS.get(variant, {"cell": variant}))
     shared = {
         key: options[key] for key in ("cell", "num_layers") if key in options
     }
@@ -69,7 +69,11 @@ def assert_close(ours, expected, atol=1e-5):
         np.testing.assert_allclose(a, b, atol=atol)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    # And cells with states of other kinds, numbers or sizes.
+    "variant",
+    [*VARIANTS, "lru", "mlstm", "nas", "qrnn", "slstm"],
+)
 def test_teacher_forcing_is_step_by_step(variant, seed):
     model = build(variant)
     inputs, _ = reversal(4)

@@ -1,0 +1,178 @@
+"""sLSTM and mLSTM against the equations of the paper, without a stabiliser."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_recurrent.layers import RNN, MLSTMCell, SLSTMCell
+
+B, T, D, U = 3, 6, 4, 6
+MASK = np.ones((B, T), "bool")
+MASK[1, 3:], MASK[2, :2] = False, False
+
+
+def slstm(cell, x, kernel, recurrent, bias):
+    """In float64, where exp does not overflow so soon."""
+    heads, d = cell.num_heads, U // cell.num_heads
+    h, c, n = (tf.zeros((1, U), x.dtype) for _ in "hcn")
+    for x_t in x:
+        gates = tf.reshape(x_t[None] @ kernel + bias, (4, U))
+        blocks = tf.reshape(recurrent, (d, heads, 4, d))
+        gates += tf.reshape(
+            tf.einsum("kd,dkge->gke", tf.reshape(h, (heads, d)), blocks), (4, U)
+        )
+        i, f, z, o = tf.unstack(gates)
+        f = tf.exp(f) if cell.exponential_forget_gate else tf.sigmoid(f)
+        c = f * c + tf.exp(i) * tf.tanh(z)
+        n = f * n + tf.exp(i)
+        h = tf.sigmoid(o) * c / n
+        yield h[0]
+
+
+def mlstm(cell, x, kernel, bias):
+    heads, d = cell.num_heads, U // cell.num_heads
+    c, n = tf.zeros((heads, d, d), x.dtype), tf.zeros((heads, d), x.dtype)
+    for x_t in x:
+        q, k, v, o, i, f = tf.split(
+            (x_t[None] @ kernel + bias)[0], [U, U, U, U, heads, heads]
+        )
+        q, k, v = (tf.reshape(a, (heads, d)) for a in (q, k, v))
+        k = k / np.sqrt(d)
+        f = tf.exp(f) if cell.exponential_forget_gate else tf.sigmoid(f)
+        i = tf.exp(i)
+        c = f[:, None, None] * c + tf.einsum("k,ki,kj->kij", i, v, k)
+        n = f[:, None] * n + i[:, None] * k
+        top = tf.einsum("kij,kj->ki", c, q)
+        below = tf.maximum(tf.abs(tf.einsum("kj,kj->k", n, q)), 1)
+        yield tf.sigmoid(o) * tf.reshape(top / below[:, None], (U,))
+
+
+CELLS = {"slstm": (SLSTMCell, slstm), "mlstm": (MLSTMCell, mlstm)}
+
+
+def make(name, heads, exponential):
+    cell = CELLS[name][0](
+        U,
+        num_heads=heads,
+        exponential_forget_gate=exponential,
+        bias_initializer="random_normal",
+    )
+    cell.build((B, D))
+    return cell
+
+
+def expected(name, cell, x, mask):
+    """Outputs and gradients, each sentence without its masked steps."""
+    x = tf.constant(x, tf.float64)
+    weights = [tf.constant(w, tf.float64) for w in cell.trainable_variables]
+    with tf.GradientTape() as tape:
+        tape.watch([x, *weights])
+        rows = []
+        for row in range(B):
+            live = tf.boolean_mask(x[row], mask[row])
+            outputs = iter(list(CELLS[name][1](cell, live, *weights)))
+            last = tf.zeros((U,), tf.float64)
+            filled = []
+            for t in range(T):
+                last = next(outputs) if mask[row, t] else last
+                filled.append(last)
+            rows.append(tf.stack(filled))
+        y = tf.stack(rows)
+        loss = tf.reduce_sum(tf.sin(2.0 * y))
+    return y, tape.gradient(loss, [x, *weights])
+
+
+def actual(cell, x, mask, training):
+    layer = RNN(cell, return_sequences=True)
+
+    @tf.function(autograph=False)
+    def compute(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, mask=mask, training=training)
+            loss = tf.reduce_sum(tf.sin(2.0 * y))
+        return y, tape.gradient(loss, [x, *cell.trainable_variables])
+
+    return compute(tf.constant(x, tf.float32))
+
+
+@pytest.mark.parametrize("exponential", [False, True], ids=["sigmoid", "exp"])
+@pytest.mark.parametrize("heads", [1, 2, 3])
+@pytest.mark.parametrize("name", CELLS)
+def test_equations_and_gradients(name, heads, exponential, seed):
+    cell = make(name, heads, exponential)
+    x = np.random.default_rng(0).normal(size=(B, T, D))
+    reference = expected(name, cell, x, MASK)
+    for training in (False, True):
+        for a, b in zip(
+            tf.nest.flatten(actual(cell, x, MASK, training)),
+            tf.nest.flatten(reference),
+            strict=True,
+        ):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("exponential", [False, True], ids=["sigmoid", "exp"])
+@pytest.mark.parametrize("name", CELLS)
+def test_gates_beyond_the_range_of_exp(name, exponential, dtype, seed):
+    """exp(±300) is no float32; the equations are still well defined."""
+    cell = make(name, 1, exponential)
+    x = np.random.default_rng(1).normal(size=(B, T, D))
+    # Only the input gate is driven to its extremes.
+    kernel = np.zeros(cell.kernel.shape, "float32")
+    kernel[:, slice(0, U) if name == "slstm" else slice(4 * U, 4 * U + 1)] = 90
+    cell.kernel.assign(cell.kernel + kernel)
+    if name == "mlstm":
+        # Queries near to all keys: where they meet at a right angle, the
+        # output is a quotient of two numbers next to zero.
+        bias = cell.bias.numpy()
+        bias[: 2 * U] += 5
+        cell.bias.assign(bias)
+    reference, _ = expected(name, cell, x, np.ones((B, T), "bool"))
+    assert np.abs(x @ kernel).max() > 200
+    half = type(cell).from_config(cell.get_config() | {"dtype": dtype})
+    half.build((B, D))
+    half.set_weights(cell.get_weights())
+    y, gradients = actual(half, x, None, True)
+    assert np.isfinite(y).all()
+    if dtype == "float32":  # A half knows 300 to a quarter only.
+        np.testing.assert_allclose(y, reference, rtol=1e-3, atol=1e-4)
+    for gradient in gradients:
+        assert np.isfinite(gradient).all()
+
+
+def test_states_are_carried_in_full_precision():
+    for cell in (
+        SLSTMCell(U, dtype="mixed_float16"),
+        MLSTMCell(U, dtype="mixed_float16"),
+    ):
+        h, *rest = cell.get_initial_state(B)
+        assert h.dtype == "float16"
+        assert {state.dtype for state in rest} == {tf.float32}
+    layer = RNN(MLSTMCell(U, num_heads=2), return_state=True)
+    _, h, c, n, m = layer(keras.Input((None, D)))
+    assert [s.shape for s in (h, c, n, m)] == [
+        (None, U),
+        (None, 2, 3, 3),
+        (None, 2, 3),
+        (None, 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SLSTMCell(4, num_heads=3), "num_heads=3, units=4"),
+        (lambda: MLSTMCell(4, num_heads=0), "num_heads=0, units=4"),
+        (lambda: MLSTMCell(4, recurrent_dropout=0.1), "recurrent_dropout=0.1"),
+        (
+            lambda: SLSTMCell(4, num_heads=2, recurrent_dropout=0.1),
+            "num_heads=2, recurrent_dropout=0.1",
+        ),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
