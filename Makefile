@@ -24,8 +24,9 @@ check: $(VENV)/installed $(LINKS)  ## Lint, check the format and the types.
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench-layers: $(VENV)/installed .bench/torch/installed  ## Race our layers against Keras's and PyTorch's (about 20 minutes).
+bench-layers: $(VENV)/installed .bench/torch/installed  ## Race our layers against Keras's and PyTorch's (about 10 minutes).
 	$(BIN)/python benchmarks/layers.py --torch .bench/torch/bin/python
+	$(BIN)/python benchmarks/scan_cells.py
 
 # Rivals live in environments of their own.
 .bench/torch/installed:
