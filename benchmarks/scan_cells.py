@@ -1,7 +1,7 @@
 """Cells that are scanned against our LSTM, over up to 8,192 time steps.
 
     python benchmarks/scan_cells.py [--turns 7] [--steps 128,512,2048,8192]
-        [--batch 8] [--units 64] [--features 64]
+        X
 
 prints one row for each length: milliseconds of a training step (forward and
 backward, gradients of inputs and weights) of each cell, how many times faster
@@ -105,9 +105,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--steps", default="128,512,2048,8192")
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--units", type=int, default=64)
-    parser.add_argument("--features", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--units", type=int, default=512)
+    parser.add_argument("--features", type=int, default=512)
     parser.add_argument("--memory", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory:

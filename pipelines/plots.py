@@ -106,6 +106,7 @@ def gates_figure(
         image = axes.imshow(
             np.transpose(activations),
             aspect="auto",
+            interpolation="nearest",  # one field for each unit
             cmap="RdBu" if signed else "Blues",
             vmin=-1 if signed else 0,
             vmax=1,
