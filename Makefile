@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PACKAGES := layers models pipelines tuning
 LINKS := $(PACKAGES:%=src/keras_recurrent/%)
 
-.PHONY: help demo test check bench-layers
+.PHONY: help demo test check bench-layers bench-seq2seq
 .DEFAULT_GOAL := help
 
 help:  ## Show this help.
@@ -28,10 +28,24 @@ bench-layers: $(VENV)/installed .bench/torch/installed  ## Race our layers again
 	$(BIN)/python benchmarks/layers.py --torch .bench/torch/bin/python
 	$(BIN)/python benchmarks/scan_cells.py
 
+bench-seq2seq: $(VENV)/installed .bench/joeynmt/installed .bench/addons/installed  ## Race our encoder-decoder against Joey NMT's and tensorflow-addons'.
+	$(BIN)/python benchmarks/seq2seq.py --joeynmt .bench/joeynmt/bin/python --addons .bench/addons/bin/python
+
 # Rivals live in environments of their own.
 .bench/torch/installed:
 	$(PYTHON) -m venv .bench/torch
 	.bench/torch/bin/python -m pip install -qq torch==2.13.0 numpy
+	@touch $@
+
+.bench/joeynmt/installed:
+	$(PYTHON) -m venv .bench/joeynmt
+	.bench/joeynmt/bin/python -m pip install -qq torch==2.13.0 joeynmt==2.3.0 importlib_metadata
+	@touch $@
+
+# For tensorflow-addons Python 3.11 is the newest.
+.bench/addons/installed:
+	$(PYTHON) -m venv .bench/addons
+	.bench/addons/bin/python -m pip install -qq tensorflow-cpu==2.15.1 tensorflow-addons==0.23.0 'numpy<2'
 	@touch $@
 
 $(VENV)/installed: pyproject.toml

@@ -16,12 +16,9 @@ gates, no masks, no copies.
 """
 
 import argparse
-import json
 import os
-import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -31,6 +28,7 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
+from worker import Worker
 
 from keras_recurrent import layers
 
@@ -40,25 +38,6 @@ DTYPES = ("float32", "bfloat16")
 GATES = {"LSTM": 4, "GRU": 3}
 PASSES = ("forward", "training")
 PAUSE = 0.05  # seconds
-
-
-class Torch:
-    """A process with PyTorch that runs one pass when it is told to."""
-
-    def __init__(self, python: str) -> None:
-        worker = Path(__file__).with_name("torch_worker.py")
-        self.process = subprocess.Popen(
-            [python, str(worker)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, **request: Any) -> Any:
-        assert self.process.stdin and self.process.stdout  # noqa: S101
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
 
 
 def passes_of(layer: Any, x: Any, mask: Any) -> dict[str, Callable]:
@@ -168,14 +147,14 @@ def measure(
         "floor": floor(cell, units, x),
     }
     if torch is not None:
-        torch.ask(
-            make=cell,
+        torch.make(
+            cell=cell,
             shape=[batch, steps, units],
             dtype=dtype,
             lengths=lengths.tolist() if masked else None,
         )
         contestants["torch"] = {
-            name: lambda name=name: torch.ask(run=name) for name in PASSES
+            name: lambda name=name: torch.run(name) for name in PASSES
         }
     times: dict[str, dict[str, list[float]]] = {}
     for name in PASSES:
@@ -206,7 +185,9 @@ def main() -> None:
     parser.add_argument("--dtypes", default=",".join(DTYPES))
     parser.add_argument("--torch", help="a Python that has PyTorch")
     arguments = parser.parse_args()
-    torch = Torch(arguments.torch) if arguments.torch else None
+    torch = None
+    if arguments.torch:
+        torch = Worker(arguments.torch, "torch_worker.py")
     table = Table(title="Milliseconds, and ours over theirs")
     for column in ("cell", "units", "dtype", "mask", "pass"):
         table.add_column(column)

@@ -1,14 +1,7 @@
-"""Runs a recurrent layer of PyTorch when `layers.py` asks for it.
-
-Reads requests from standard input, one line of JSON each, and answers each
-with one line: the milliseconds that a pass took.
-"""
-
-import json
-import sys
-import time
+"""A recurrent layer of PyTorch."""
 
 import torch
+from worker import serve
 
 
 def make(cell: str, shape: list[int], dtype: str, lengths: list[int] | None):
@@ -38,24 +31,5 @@ def make(cell: str, shape: list[int], dtype: str, lengths: list[int] | None):
     return {"forward": forward, "training": training}
 
 
-def main() -> None:
-    passes = {}
-    for line in sys.stdin:
-        request = json.loads(line)
-        answer = None
-        if "make" in request:
-            passes = make(
-                request["make"],
-                request["shape"],
-                request["dtype"],
-                request["lengths"],
-            )
-        else:
-            start = time.perf_counter()
-            passes[request["run"]]()
-            answer = 1e3 * (time.perf_counter() - start)
-        print(json.dumps(answer), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(make)
