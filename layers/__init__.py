@@ -20,6 +20,9 @@ from keras_recurrent.layers.attention_cell import (
     AttentionState as AttentionState,
 )
 from keras_recurrent.layers.cells.esn_cell import ESNCell as ESNCell
+from keras_recurrent.layers.cells.fast_grnn_cell import (
+    FastGRNNCell as FastGRNNCell,
+)
 from keras_recurrent.layers.cells.gru_cell import GRUCell as GRUCell
 from keras_recurrent.layers.cells.ind_rnn_cell import IndRNNCell as IndRNNCell
 from keras_recurrent.layers.cells.janet_cell import JANETCell as JANETCell
@@ -32,14 +35,17 @@ from keras_recurrent.layers.cells.layer_norm_lstm_cell import (
 from keras_recurrent.layers.cells.layer_norm_simple_rnn_cell import (
     LayerNormSimpleRNNCell as LayerNormSimpleRNNCell,
 )
+from keras_recurrent.layers.cells.lem_cell import LEMCell as LEMCell
 from keras_recurrent.layers.cells.lru_cell import LRUCell as LRUCell
 from keras_recurrent.layers.cells.lstm_cell import LSTMCell as LSTMCell
+from keras_recurrent.layers.cells.mgu_cell import MGUCell as MGUCell
 from keras_recurrent.layers.cells.min_gru_cell import MinGRUCell as MinGRUCell
 from keras_recurrent.layers.cells.min_lstm_cell import (
     MinLSTMCell as MinLSTMCell,
 )
 from keras_recurrent.layers.cells.mlstm_cell import MLSTMCell as MLSTMCell
 from keras_recurrent.layers.cells.nas_cell import NASCell as NASCell
+from keras_recurrent.layers.cells.nbrc_cell import NBRCCell as NBRCCell
 from keras_recurrent.layers.cells.peephole_lstm_cell import (
     PeepholeLSTMCell as PeepholeLSTMCell,
 )
@@ -53,6 +59,7 @@ from keras_recurrent.layers.cells.simple_rnn_cell import (
 )
 from keras_recurrent.layers.cells.slstm_cell import SLSTMCell as SLSTMCell
 from keras_recurrent.layers.cells.sru_cell import SRUCell as SRUCell
+from keras_recurrent.layers.cells.star_cell import STARCell as STARCell
 from keras_recurrent.layers.cudnn_rnn import without_cudnn as without_cudnn
 from keras_recurrent.layers.gru import GRU as GRU
 from keras_recurrent.layers.linear_scan import linear_scan as linear_scan

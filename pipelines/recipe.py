@@ -29,24 +29,29 @@ from keras_recurrent.pipelines.recipe_file import (
 # here (a test compares) because that imports TensorFlow.
 CELL_NAMES = (
     "esn",
+    "fast_grnn",
     "gru",
     "ind_rnn",
     "janet",
     "layer_norm_gru",
     "layer_norm_lstm",
     "layer_norm_simple_rnn",
+    "lem",
     "lru",
     "lstm",
+    "mgu",
     "min_gru",
     "min_lstm",
     "mlstm",
     "nas",
+    "nbrc",
     "peephole_lstm",
     "qrnn",
     "rg_lru",
     "simple_rnn",
     "slstm",
     "sru",
+    "star",
 )
 
 
