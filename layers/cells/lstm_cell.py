@@ -13,7 +13,6 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
-from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -187,26 +186,18 @@ class LSTMCell(RecurrentCell):
                 initializer=self.kernel_initializer,
             )
 
-    def project(self, inputs: Any) -> Any:
-        return product(inputs, self.kernel, self.bias)
-
     def noise(self, shape: Any, training: bool) -> Any:
-        if not (training and (self.zoneout_cell or self.zoneout_output)):
+        """Return where to keep the cell state, and where the output."""
+        width = sum(self._zoneout_sizes)
+        if not (training and width):
             return None
-        # Where to keep the cell state, and where the output.
-        return [
-            tf.cast(
-                keras.random.uniform(
-                    (*shape, size), 0, 1, "float32", self.seed_generator
-                )
-                < share,
-                self.compute_dtype,
-            )
-            for share, size in (
-                (self.zoneout_cell, self.units),
-                (self.zoneout_output, self.output_size),
-            )
-        ]
+        uniform = keras.random.uniform(
+            (*shape, width), dtype="float32", seed=self.seed_generator
+        )
+        shares = tf.repeat(
+            [self.zoneout_cell, self.zoneout_output], self._zoneout_sizes
+        )
+        return tf.cast(uniform < shares, self.compute_dtype)
 
     def step(
         self,
@@ -218,7 +209,8 @@ class LSTMCell(RecurrentCell):
         h, c = states
         keep = (self.zoneout_cell, self.zoneout_output)
         if isinstance(projected, list | tuple):
-            projected, keep = projected
+            projected, noise = projected
+            keep = tf.split(noise, self._zoneout_sizes, axis=-1)
         gates = projected + dot(h, self.recurrent_kernel)  # (B, 4U)
         *i, f, candidate, o = tf.split(gates, gates.shape[-1] // self.units, -1)
         sigmoid = self.recurrent_activation
@@ -260,6 +252,14 @@ class LSTMCell(RecurrentCell):
             "zoneout_cell": self.zoneout_cell,
             "zoneout_output": self.zoneout_output,
         }
+
+    @property
+    def _zoneout_sizes(self) -> list[int]:
+        """How many units of the cell state and of the output to draw for."""
+        return [
+            self.units if self.zoneout_cell else 0,
+            self.output_size if self.zoneout_output else 0,
+        ]
 
     def _initial_bias(self, shape: Any, dtype: Any = None) -> Any:
         bias = self.bias_initializer(shape, dtype=dtype)

@@ -21,12 +21,17 @@ options = st.fixed_dictionaries(
         "zoneout_cell": st.sampled_from([0.0, 0.4]),
         "zoneout_output": st.sampled_from([0.0, 0.4]),
         "use_bias": st.booleans(),
+        "dropout": st.sampled_from([0.0, 0.5]),
+        "recurrent_dropout": st.sampled_from([0.0, 0.5]),
     }
 )
 
 
-def reference(cell, x, states, mask, noise):
-    """The equations, one after the other; `noise` says what is kept."""
+def reference(cell, x, states, mask, noise, dropped=1.0):
+    """The equations, one after the other.
+
+    `noise` says what is kept, `dropped` is a mask for recurrent products.
+    """
     (h, c), outputs = states, [tf.zeros((B, cell.output_size))]
     n = U
     kernel = tf.concat([cell.recurrent_kernel, cell.kernel], axis=0)
@@ -39,7 +44,7 @@ def reference(cell, x, states, mask, noise):
         for k, name in (("i", "input"), ("f", "forget"), ("o", "output"))
     }
     for t in range(T):
-        joined = tf.concat([h, x[:, t]], axis=1)
+        joined = tf.concat([h * dropped, x[:, t]], axis=1)
         a = {k: joined @ w[k] + b[k] for k in names}
         f = tf.sigmoid(a["f"] + p["f"] * c)
         i = 1 - f if cell.coupled_gates else tf.sigmoid(a["i"] + p["i"] * c)
@@ -80,10 +85,20 @@ def test_equations_and_gradients(options, jit):
     weights = [variable.value for variable in cell.trainable_variables]
     sources = [x, *states, *weights]
 
-    def expected(noise):
-        return with_gradients(
-            lambda: reference(cell, x, states, MASK, noise), sources
-        )
+    shares = (cell.zoneout_cell, cell.zoneout_output)
+
+    def expected(drawn=None, x_mask=None, h_mask=None):
+        def run():
+            return reference(
+                cell,
+                x if x_mask is None else x * x_mask[:, None],
+                states,
+                MASK,
+                lambda t: [d[t] for d in drawn] if drawn else shares,
+                1.0 if h_mask is None else h_mask,
+            )
+
+        return with_gradients(run, sources)
 
     def actual(training):
         return with_gradients(
@@ -93,20 +108,37 @@ def test_equations_and_gradients(options, jit):
             sources,
         )
 
-    shares = (cell.zoneout_cell, cell.zoneout_output)
-    close(actual(False), expected(lambda t: shares))
+    def draw():
+        """Draw what the layer draws, in its order."""
+        masks = [cell.input_mask(B, D, True), cell.noise((T, B), True)]
+        return [*masks, cell.recurrent_mask(B, True)]
+
+    close(actual(False), expected())
+    before = [variable.numpy() for variable in cell.non_trainable_variables]
+    x_mask, noise, h_mask = in_graph(draw, jit)()
     drawn = None
-    if any(shares):
-        before = cell.seed_generator.state.numpy()
-        draw = tf.function(cell.noise, autograph=False, jit_compile=jit)
-        drawn = draw((T, B), training=True)
-        assert set(np.unique(drawn[0])) | set(np.unique(drawn[1])) <= {0, 1}
-        cell.seed_generator.state.assign(before)
-    graph = tf.function(lambda: actual(True), autograph=False, jit_compile=jit)
+    if noise is not None:
+        assert set(np.unique(noise)) <= {0, 1}
+        sizes = [
+            size if share else 0
+            for size, share in zip((U, cell.output_size), shares, strict=True)
+        ]
+        # Where no unit is drawn for, none is kept.
+        drawn = [
+            part if part.shape[-1] else tf.zeros((T, B, 1))
+            for part in tf.split(noise, sizes, axis=-1)
+        ]
+    for variable, value in zip(
+        cell.non_trainable_variables, before, strict=True
+    ):
+        variable.assign(value)
     close(
-        graph(),
-        expected(lambda t: [d[t] for d in drawn] if drawn else (0.0, 0.0)),
+        in_graph(lambda: actual(True), jit)(), expected(drawn, x_mask, h_mask)
     )
+
+
+def in_graph(function, jit):
+    return tf.function(function, autograph=False, jit_compile=jit)
 
 
 def close(actual, expected):
@@ -124,7 +156,8 @@ def test_zoneout_keeps_its_share():
     _, (again, _) = cell(x, old, training=True)
     assert not np.array_equal(h == 7, again == 7)
     # Other units at each time step.
-    kept = cell.noise((20, 50), training=True)[1]
+    kept = cell.noise((20, 50), training=True)
+    assert kept.shape == (20, 50, 200)
     assert np.mean(np.std(kept, axis=0) > 0.2) > 0.99
     # What is expected of the output is what comes without training.
     layer = LSTM(U, zoneout_output=0.5, return_sequences=True)
@@ -133,6 +166,42 @@ def test_zoneout_keeps_its_share():
     plain(x), layer(x)
     layer.set_weights(plain.get_weights())
     np.testing.assert_allclose(layer(x), 0.5 * plain(x), atol=1e-6)
+
+
+OPTIONS = {
+    "peepholes": True,
+    "coupled_gates": True,
+    "projection": 2,
+    "cell_clip": 0.5,
+    "zoneout_cell": 0.2,
+    "zoneout_output": 0.3,
+}
+
+
+def test_in_layers_of_keras(tmp_path):
+    """With states of different sizes, at inference and in training."""
+    keras.utils.set_random_seed(0)
+    x = tf.random.normal((B, T, D))
+    cells = [LSTMCell(U, **OPTIONS), LSTMCell(2, projection=4)]
+    ours = [RNN(cell, return_sequences=True) for cell in cells]
+    expected = ours[1](ours[0](x, mask=MASK), mask=MASK)
+    stack = keras.layers.RNN(cells, return_sequences=True)
+    np.testing.assert_allclose(stack(x, mask=MASK), expected, atol=1e-6)
+    theirs = keras.layers.RNN(cells[0], return_state=True)
+    both = keras.layers.Bidirectional(LSTM(U, **OPTIONS))
+    inputs = keras.Input((T, D))
+    model = keras.Model(inputs, [*theirs(inputs), both(inputs)])
+    assert [y.shape[1] for y in model.outputs] == [2, 2, U, 4]
+    expected = RNN(cells[0], return_state=True)(x)
+    for a, b in zip(model(x), expected, strict=False):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    model.compile("sgd", ["mse"] * 4)
+    history = model.fit(x, [tf.ones(y.shape) for y in model(x)], verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for a, b in zip(loaded(x), model(x), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_sizes_names_and_first_values():
@@ -180,15 +249,8 @@ def test_what_layer_normalization_does_not_go_with():
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision(dtype):
     keras.utils.set_random_seed(0)
-    arguments = {
-        "peepholes": True,
-        "projection": 2,
-        "cell_clip": 1.0,
-        "zoneout_cell": 0.2,
-        "zoneout_output": 0.2,
-    }
-    full = LSTM(U, **arguments)
-    half = LSTM(U, dtype=dtype, **arguments)
+    full = LSTM(U, **OPTIONS)
+    half = LSTM(U, dtype=dtype, **OPTIONS)
     x = tf.random.normal((B, T, D))
     full(x), half(x)
     half.set_weights(full.get_weights())
