@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.cells.linear_cell import in_full
+from keras_recurrent.layers.cells.mlstm_scan import mlstm_scan
 from keras_recurrent.layers.cells.recurrent_cell import (
     Dot,
     Gate,
@@ -19,6 +20,7 @@ from keras_recurrent.layers.cells.slstm_cell import (
     check_heads,
     stabiliser,
 )
+from keras_recurrent.layers.linear_scan import last_of, linear_scan
 from keras_recurrent.layers.product import product
 
 
@@ -41,7 +43,8 @@ class MLSTMCell(RecurrentCell):
     divided by exp(m_t), where m_t = max(log f_t + m_{t-1}, log i_t), in
     float32 also under half precision.
 
-    No gate looks at the output: there is no recurrent matrix. `kernel` is
+    No gate looks at the output: there is no recurrent matrix, and time steps
+    are computed in parallel, chunk by chunk (`mlstm_scan`). `kernel` is
     (D, 4U + 2·heads), `bias` (4U + 2·heads,), in the order q, k, v, o, i, f.
 
     Args:
@@ -123,16 +126,7 @@ class MLSTMCell(RecurrentCell):
         gate: Gate = plain_gate,
     ) -> tuple[Any, list[Any]]:
         _, c, n, m = in_full(states)
-        n_units, heads = self.units, self.num_heads
-        q, k, v, o, log_i, log_f = tf.split(
-            in_full(projected), [*[n_units] * 4, heads, heads], axis=-1
-        )
-        q, k, v = (
-            tf.reshape(x, (-1, heads, n_units // heads)) for x in (q, k, v)
-        )
-        k = k / (n_units // heads) ** 0.5
-        if not self.exponential_forget_gate:
-            log_f = tf.math.log_sigmoid(log_f)
+        q, k, v, o, log_i, log_f = self._parts(projected)
         new_m = stabiliser(log_i, log_f, m)
         exponential = keras.activations.exponential
         i = gate("input", exponential, log_i - new_m)[..., tf.newaxis]
@@ -144,13 +138,33 @@ class MLSTMCell(RecurrentCell):
         weight = tf.abs(tf.reduce_sum(n * q, axis=-1, keepdims=True))
         value = value / tf.maximum(weight, tf.exp(-new_m)[..., tf.newaxis])
         o = gate("output", keras.activations.sigmoid, o)
-        h = o * tf.reshape(value, (-1, n_units))
+        h = o * tf.reshape(value, (-1, self.units))
         new_states = [
             # `keras.layers.RNN` insists on states of one dtype.
             tf.cast(new, old.dtype)
             for new, old in zip([h, c, n, new_m], states, strict=True)
         ]
         return tf.cast(h, self.compute_dtype), new_states
+
+    @property
+    def parallel(self) -> bool:
+        return True
+
+    def scan(
+        self, projected: Any, states: Sequence[Any], mask: Any = None
+    ) -> tuple[Any, list[Any]]:
+        h, *rest = in_full(states)
+        q, k, v, o, log_i, log_f = self._parts(projected)
+        read, rest = mlstm_scan((q, k, v, log_i, log_f), rest, mask)
+        outputs = tf.sigmoid(o) * tf.reshape(read, tf.shape(o))  # (T, B, U)
+        if mask is not None:
+            # At masked time steps the one before is repeated.
+            outputs = linear_scan(tf.zeros_like(outputs), outputs, h, mask)
+        h = last_of(outputs, h)
+        outputs, h = tf.nest.map_structure(
+            lambda x: tf.cast(x, self.compute_dtype), (outputs, h)
+        )
+        return outputs, [h, *rest]
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         units, *shapes = self.state_size
@@ -163,3 +177,15 @@ class MLSTMCell(RecurrentCell):
             "num_heads": self.num_heads,
             "exponential_forget_gate": self.exponential_forget_gate,
         }
+
+    def _parts(self, projected: Any) -> list[Any]:
+        """Return q, k, v (…, heads, d), o (…, U), log i, log f (…, heads)."""
+        heads, d = self.num_heads, self.units // self.num_heads
+        *vectors, o, log_i, log_f = tf.split(
+            in_full(projected), [*[self.units] * 4, heads, heads], axis=-1
+        )
+        shape = tf.concat([tf.shape(o)[:-1], [heads, d]], axis=0)
+        q, k, v = (tf.reshape(x, shape) for x in vectors)
+        if not self.exponential_forget_gate:
+            log_f = tf.math.log_sigmoid(log_f)
+        return [q, k / d**0.5, v, o, log_i, log_f]

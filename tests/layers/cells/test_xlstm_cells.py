@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_recurrent.layers import RNN, MLSTMCell, SLSTMCell
+from keras_recurrent.layers.recurrence import recurrence
 
 B, T, D, U = 3, 6, 4, 6
 MASK = np.ones((B, T), "bool")
@@ -111,6 +112,47 @@ def test_equations_and_gradients(name, heads, exponential, seed):
             strict=True,
         ):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("time", [1, 64, 65, 150])
+@pytest.mark.parametrize("exponential", [False, True], ids=["sigmoid", "exp"])
+def test_chunks_of_time_steps_are_the_steps(time, exponential, seed):
+    """From any states, and with masks that end within chunks."""
+    cell = MLSTMCell(U, num_heads=2, exponential_forget_gate=exponential)
+    cell.build((None, D))
+    # Forget gates around 1, so that chunks depend on those before them.
+    bias = np.zeros(cell.bias.shape, "float32")
+    bias[-2:] = 0.0 if exponential else 3.0
+    cell.bias.assign(bias)
+    projected = cell.project(tf.random.normal((time, B, D), stddev=0.5))
+    states = [tf.random.normal(s.shape) for s in cell.get_initial_state(B)]
+    rng = np.random.default_rng(0)
+    mask = rng.random((time, B)) < 0.7
+    mask[64:128, 0], mask[:, 1] = False, False
+    sources = [projected, *states[:-1]]  # The stabiliser has no gradient.
+
+    def with_gradients(run):
+        with tf.GradientTape() as tape:
+            tape.watch(sources)
+            outputs, states = run()
+            results = [outputs, *states]
+            loss = sum(tf.reduce_sum(tf.sin(2.0 * y)) for y in results[:-1])
+        return *results, *tape.gradient(loss, sources)
+
+    actual = with_gradients(lambda: cell.scan(projected, states, mask))
+    by_steps = in_graph(
+        lambda: recurrence(
+            cell.step, projected, states, states[0], tf.constant(mask)
+        )[::2]
+    )
+    expected = with_gradients(by_steps)
+    for a, b in zip(actual, expected, strict=True):
+        scale = max(1.0, float(tf.reduce_max(abs(b))))
+        np.testing.assert_allclose(a / scale, b / scale, atol=1e-5)
+
+
+def in_graph(function):
+    return tf.function(function, autograph=False)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
