@@ -99,7 +99,7 @@ def actual(cell, x, mask, training):
 
 
 @pytest.mark.parametrize("exponential", [False, True], ids=["sigmoid", "exp"])
-@pytest.mark.parametrize("heads", [1, 2, 3])
+@pytest.mark.parametrize("heads", [1, 3])
 @pytest.mark.parametrize("name", CELLS)
 def test_equations_and_gradients(name, heads, exponential, seed):
     cell = make(name, heads, exponential)
