@@ -203,6 +203,14 @@ def test_states_are_carried_in_full_precision():
     ]
 
 
+def test_heads_begin_by_remembering():
+    for exponential, expected in ((False, [3.0, 4.5, 6.0]), (True, [0.0] * 3)):
+        cell = MLSTMCell(U, num_heads=3, exponential_forget_gate=exponential)
+        cell.build((None, D))
+        np.testing.assert_allclose(cell.bias[-3:], expected)
+        assert not cell.bias.numpy()[:-3].any()
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
