@@ -74,12 +74,15 @@ def from_torch(
             f"`prefix` must be one of {prefixes}. Received: prefix={prefix!r}"
         )
     module = read_module(weights)
+    projection = {}
+    if module.projection:
+        projection["projection"] = module.projection
     layers = []
     for number, input_size in enumerate(module.input_sizes):
         layer = _LAYERS[module.gates](
             module.units,
             use_bias=module.use_bias,
-            **{"return_sequences": True} | options,
+            **{"return_sequences": True} | projection | options,
         )
         if len(module.directions) == 2:
             layer = keras.layers.Bidirectional(layer)
@@ -158,6 +161,8 @@ def _assign(cell: Any, weights: Mapping[str, Any], end: str) -> None:
         # The reset gate of a GRU multiplies a part of the second one.
         bias = np.stack(biases) if isinstance(cell, GRUCell) else sum(biases)
         cell.bias.assign(_reorder(bias, order))
+    if f"weight_hr_{end}" in weights:
+        cell.projection_kernel.assign(weights[f"weight_hr_{end}"].T)
 
 
 def _weights_of(cell: Any, end: str) -> dict[str, Any]:
@@ -173,6 +178,8 @@ def _weights_of(cell: Any, end: str) -> dict[str, Any]:
         if not isinstance(cell, GRUCell):
             bias = np.stack([bias, np.zeros_like(bias)])
         weights |= {f"bias_ih_{end}": bias[0], f"bias_hh_{end}": bias[1]}
+    if isinstance(cell, LSTMCell) and cell.projection:
+        weights[f"weight_hr_{end}"] = cell.projection_kernel.numpy().T
     return {name: np.ascontiguousarray(w) for name, w in weights.items()}
 
 
@@ -204,6 +211,8 @@ _FREE = (
     "units",
     "use_bias",
     "unit_forget_bias",
+    "forget_bias",
+    "projection",
     "dropout",
     "recurrent_dropout",
     "seed",

@@ -11,6 +11,8 @@ class TorchModule(NamedTuple):
     Attributes:
         gates: Blocks of rows in a matrix: 4 (LSTM), 3 (GRU) or 1 (RNN).
         units: Rows in a block, `hidden_size` there.
+        projection: Size of the output of an LSTM that projects it, `proj_size`
+            there, or None.
         input_size: Input features of the first layer.
         layers: How many layers follow each other.
         directions: The endings of the names, "" and perhaps "_reverse".
@@ -19,6 +21,7 @@ class TorchModule(NamedTuple):
 
     gates: int
     units: int
+    projection: int | None
     input_size: int
     layers: int
     directions: tuple[str, ...]
@@ -27,7 +30,7 @@ class TorchModule(NamedTuple):
     @property
     def input_sizes(self) -> list[int]:
         """The input features of each layer."""
-        further = len(self.directions) * self.units
+        further = len(self.directions) * (self.projection or self.units)
         return [self.input_size] + [further] * (self.layers - 1)
 
     @property
@@ -39,10 +42,15 @@ class TorchModule(NamedTuple):
             for direction in self.directions:
                 end = f"l{number}{direction}"
                 shapes[f"weight_ih_{end}"] = (rows, input_size)
-                shapes[f"weight_hh_{end}"] = (rows, self.units)
+                shapes[f"weight_hh_{end}"] = (
+                    rows,
+                    self.projection or self.units,
+                )
                 if self.use_bias:
                     shapes[f"bias_ih_{end}"] = (rows,)
                     shapes[f"bias_hh_{end}"] = (rows,)
+                if self.projection:
+                    shapes[f"weight_hr_{end}"] = (self.projection, self.units)
         return shapes
 
 
@@ -59,15 +67,21 @@ def read_module(weights: Mapping[str, Any]) -> TorchModule:
         _matrix(weights, name) for name in ("weight_ih_l0", "weight_hh_l0")
     )
     rows, units = recurrent.shape
+    projection = None
+    if "weight_hr_l0" in weights:
+        projection, units = _matrix(weights, "weight_hr_l0").shape
     gates = rows // units
-    if gates not in (1, 3, 4) or rows % units:
+    known = (4,) if projection else (1, 3, 4)
+    if gates not in known or rows % units:
         raise ValueError(
-            "`weight_hh_l0` must have shape (4U, U) for an LSTM, (3U, U) for "
-            f"a GRU or (U, U) for an RNN. Received: {recurrent.shape}"
+            "`weight_hh_l0` must have shape (4U, U) for an LSTM, (4U, P) for "
+            "one with `weight_hr_l0` (P, U), (3U, U) for a GRU or (U, U) for "
+            f"an RNN. Received: {recurrent.shape}"
         )
     module = TorchModule(
         gates,
         units,
+        projection,
         input_size=kernel.shape[1],
         layers=sum(
             re.fullmatch(r"weight_ih_l\d+", name) is not None

@@ -22,6 +22,7 @@ MODULES = {
     "gru_no_bias": torch.nn.GRU(D, U, bias=False),
     "rnn_tanh": torch.nn.RNN(D, U, 2, nonlinearity="tanh"),
     "rnn_relu": torch.nn.RNN(D, U, 2, nonlinearity="relu", bidirectional=True),
+    "lstm_projected": torch.nn.LSTM(D, U, 2, bidirectional=True, proj_size=2),
 }
 
 torch.manual_seed(20261124)

@@ -17,6 +17,7 @@ NAMES = [
     "lstm",
     "lstm_bidirectional",
     "lstm_no_bias",
+    "lstm_projected",
     "rnn_relu",
     "rnn_tanh",
 ]
@@ -146,6 +147,14 @@ def state_dict(rows=4 * U, **changes):
         (state_dict(weight_ih_l2=(24, 6)), "Missing: .*'weight_ih_l1'"),
         (state_dict(rows=2 * U), r"`weight_hh_l0` must .*: \(12, 6\)"),
         (state_dict(rows=4 * U + 1), r"`weight_hh_l0` must .*: \(25, 6\)"),
+        (
+            state_dict(rows=3 * U, weight_hr_l0=(2, U)),
+            r"`weight_hh_l0` must .*\(4U, P\) .*: \(18, 6\)",
+        ),
+        (
+            state_dict(weight_hr_l0=(2, U)),
+            r"`weight_hh_l0` must have shape \(24, 2\). Received: \(24, 6\)",
+        ),
         (state_dict(weight_hh_l0=(3,)), r"`weight_hh_l0` must be a matrix"),
         (
             state_dict(weight_ih_l0=(23, 4)),
@@ -180,6 +189,11 @@ def built(layer, input_size=D):
         ([built(RNN(JANETCell(U)))], "torch has modules for .*JANETCell"),
         ([built(GRU(U, reset_after=False))], "`reset_after` .* only be True"),
         ([built(LSTM(U, activation="relu"))], "`activation` .* only be 'tanh'"),
+        ([built(LSTM(U, peepholes=True))], "`peepholes` .* only be False"),
+        (
+            [built(LSTM(U, projection=2)), built(LSTM(U), 2)],
+            r"Missing: \['weight_hr_l1'\]",
+        ),
         (
             [built(SimpleRNN(U, activation="sigmoid"))],
             "can only be 'tanh' or 'relu'. Received: activation='sigmoid'",
