@@ -10,10 +10,19 @@ from keras_recurrent.layers.attention.bahdanau_attention import (
     BahdanauAttention,
 )
 from keras_recurrent.layers.attention.memory import Memory
-from keras_recurrent.layers.cells.recurrent_cell import Dot, RecurrentCell
+from keras_recurrent.layers.cells.recurrent_cell import (
+    Dot,
+    Gate,
+    RecurrentCell,
+    plain_dot,
+    plain_gate,
+)
+from keras_recurrent.layers.linear_scan import before
+from keras_recurrent.layers.product import product
 from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
 from keras_recurrent.layers.run_cell import run_cell
 from keras_recurrent.layers.side_by_side import side_by_side
+from keras_recurrent.layers.trained_loop import trained_loop
 
 Query = Literal["previous_state", "new_state"]
 
@@ -122,6 +131,7 @@ class AttentionCell(keras.Layer):
         training: bool = False,
     ) -> tuple[Any, Any, AttentionState]:
         dropout = self._dropout(tf.shape(inputs)[0], training)
+        inputs = self._project_inputs(inputs, dropout)
         return self._step(inputs, state, memory, dropout)
 
     def run(
@@ -217,6 +227,11 @@ class AttentionCell(keras.Layer):
     ) -> tuple[Any, Any]:
         batch_size = tf.shape(sequences)[0]
         dropout = self._dropout(batch_size, training)
+        inputs = self._project_inputs(swap_batch_and_time(sequences), dropout)
+        top = _position(self._top(state), state.cells[-1])
+        in_graph = not tf.executing_eagerly()
+        if training and in_graph and self._is_linear and top is not None:
+            return self._run_trained(inputs, state, memory, dropout, top)
 
         def step(inputs: Any, state: AttentionState) -> tuple[Any, Any]:
             output, alignments, state = self._step(
@@ -227,7 +242,7 @@ class AttentionCell(keras.Layer):
         steps = tf.shape(memory.values)[1]
         (outputs, alignments), _, _ = recurrence(
             step,
-            swap_batch_and_time(sequences),
+            inputs,
             state,
             (
                 tf.zeros((batch_size, self.units), self.compute_dtype),
@@ -236,48 +251,149 @@ class AttentionCell(keras.Layer):
         )
         return swap_batch_and_time(outputs), swap_batch_and_time(alignments)
 
+    def _run_trained(
+        self,
+        inputs: Any,
+        state: AttentionState,
+        memory: Memory,
+        dropout: "_Dropout",
+        top: int,
+    ) -> tuple[Any, Any]:
+        """Run with a gradient made for the loop, see `trained_loop`.
+
+        Args:
+            inputs: (T, B, P), from `_project_inputs`.
+            state, memory, dropout: Of the run.
+            top: Which state of the topmost cell is its output.
+        """
+        steps = _Steps(self, state, (memory, dropout))
+        first_of_top = sum(len(states) for states in state.cells[:-1])
+        outputs, _, (asked,) = trained_loop(
+            steps,
+            inputs,
+            tf.nest.flatten(state),
+            constants=steps.constants,
+            sequences_of=[first_of_top + top],
+            # XLA would compile a graph for each pair of lengths.
+            jit_compile=bool(inputs.shape[0] and memory.values.shape[1]),
+        )
+        if self.query == "previous_state":
+            asked = before(asked, self._top(state))
+        # All at once, in case they are asked for.
+        _, alignments = self._attend(swap_batch_and_time(asked), memory)
+        return swap_batch_and_time(outputs), alignments
+
     def _step(
         self,
         inputs: Any,
         state: AttentionState,
         memory: Memory,
         dropout: "_Dropout",
+        dot: Dot = plain_dot,
+        gate: Gate = plain_gate,
     ) -> tuple[Any, Any, AttentionState]:
-        read = [inputs]
-        context = alignments = None
+        """Run one step.
+
+        Args:
+            inputs: From `_project_inputs`.
+            state, memory, dropout: Of the step.
+            dot, gate: As in `RecurrentCell.step`.
+        """
+        read, context, alignments = [], None, None
         if self.query == "previous_state":
-            previous = self.cells[-1].output_of(state.cells[-1])
-            context, alignments = self._attend_rows(previous, memory)
+            context, alignments = self._attend_rows(
+                self._top(state), memory, dot
+            )
             read.append(context)
         if self.input_feeding:
             read.append(state.attention)
-        output = tf.concat(read, axis=-1)
-        new_states = []
-        for cell, states, (mask, dot) in zip(
+        output, new_states = None, []
+        for cell, states, masks in zip(
             self.cells, state.cells, dropout, strict=True
         ):
-            output = output if mask is None else output * mask
-            output, states = cell.step(cell.project(output), states, dot)
+            if output is None:
+                projected = self._project_rest(inputs, read, masks, dot)
+            else:
+                output = output if masks[0] is None else output * masks[0]
+                projected = _project(cell, output, dot)
+            output, states = cell.step(
+                projected, states, _with_mask(dot, masks[1]), gate
+            )
             new_states.append(states)
         if self.query == "new_state":
-            context, alignments = self._attend_rows(output, memory)
-        output = self._output(context, output)
+            context, alignments = self._attend_rows(output, memory, dot)
+        kernel = self.output_layer.kernel
+        size = memory.values.shape[-1]
+        output = dot(context, kernel, rows=slice(size), drop=False) + dot(
+            output, kernel, rows=slice(size, None), drop=False
+        )
+        output = gate("attention", keras.activations.tanh, output)
         return output, alignments, AttentionState(new_states, output)
+
+    def _top(self, state: AttentionState) -> Any:
+        """The output of the topmost cell."""
+        return self.cells[-1].output_of(state.cells[-1])
+
+    @property
+    def _is_linear(self) -> bool:
+        """Whether all cells project their inputs by one product."""
+        return all(_is_linear(cell) for cell in self.cells)
+
+    def _project_inputs(self, inputs: Any, dropout: "_Dropout") -> Any:
+        """Do for the inputs (…, B, D) alone what can be done before a loop."""
+        cell, size = self.cells[0], inputs.shape[-1]
+        mask, _ = dropout[0]
+        if mask is not None:
+            inputs = inputs * mask[:, :size]
+        if not _is_linear(cell):
+            return inputs
+        return product(
+            inputs, tf.convert_to_tensor(cell.kernel)[:size], cell.input_bias()
+        )
+
+    def _project_rest(
+        self, inputs: Any, read: list[Any], masks: Any, dot: Dot
+    ) -> Any:
+        """Project what else the first cell reads, behind the inputs."""
+        cell, mask = self.cells[0], masks[0]
+        rest = sum(part.shape[-1] for part in read)
+        end = self._input_sizes[0] - rest
+        if not _is_linear(cell):
+            parts = [inputs]
+            for part in read:
+                size = part.shape[-1]
+                parts.append(
+                    part if mask is None else part * mask[:, end : end + size]
+                )
+                end += size
+            return cell.project(tf.concat(parts, axis=-1))
+        for part in read:
+            rows = slice(end, end + part.shape[-1])
+            part = part if mask is None else part * mask[:, rows]
+            inputs = inputs + dot(part, cell.kernel, rows=rows, drop=False)
+            end = rows.stop
+        return inputs
 
     def _attend(self, query: Any, memory: Memory) -> tuple[Any, Any]:
         return self.attention(
             query, memory.values, keys=memory.keys, memory_mask=memory.mask
         )
 
-    def _attend_rows(self, query: Any, memory: Memory) -> tuple[Any, Any]:
+    def _attend_rows(
+        self, query: Any, memory: Memory, dot: Dot
+    ) -> tuple[Any, Any]:
         """Attend with B·K rows, K queries for each sentence."""
+        query = dot(query, self.attention.query_kernel, drop=False)
         sentences = tf.shape(memory.values)[0]
         steps = tf.shape(memory.values)[1]
         rows = tf.shape(query)[0]
         # `per` and not -1, which cannot be resolved for an empty batch.
         per = rows // tf.maximum(sentences, 1)
-        context, alignments = self._attend(
-            tf.reshape(query, (sentences, per, query.shape[-1])), memory
+        context, alignments = self.attention.attend(
+            tf.reshape(query, (sentences, per, query.shape[-1])),
+            memory.values,
+            memory.keys,
+            memory.mask,
         )
         return (
             tf.reshape(context, (rows, memory.values.shape[-1])),
@@ -292,10 +408,89 @@ class AttentionCell(keras.Layer):
         return [
             (
                 cell.input_mask(rows, size, training),
-                cell.recurrent_dot(rows, training),
+                cell.recurrent_mask(rows, training),
             )
             for cell, size in zip(self.cells, self._input_sizes, strict=True)
         ]
 
 
-_Dropout = list[tuple[Any | None, Dot]]
+# For each cell the mask of its inputs and that of its recurrent products.
+_Dropout = list[tuple[Any | None, Any | None]]
+
+
+class _Steps:
+    """The step of an `AttentionCell`, as `trained_loop` knows it.
+
+    Args:
+        cell: The cell.
+        state: The state before the first step.
+        rest: What else a step needs, memory and dropout masks.
+    """
+
+    def __init__(
+        self,
+        cell: AttentionCell,
+        state: AttentionState,
+        rest: tuple[Memory, _Dropout],
+    ) -> None:
+        self.cell = cell
+        self.state = state
+        self.rest = rest
+        self.variables = cell.variables
+        self.output_size = cell.units
+        self.compute_dtype = cell.compute_dtype
+
+    @property
+    def constants(self) -> list[Any]:
+        leaves = tf.nest.flatten(self.rest)
+        return [leaf for leaf in leaves if leaf is not None]
+
+    def step(
+        self, inputs: Any, states: Any, dot: Dot, gate: Gate, *constants: Any
+    ) -> tuple[Any, list[Any]]:
+        given = iter(constants)
+        memory, dropout = tf.nest.pack_sequence_as(
+            self.rest,
+            [
+                None if leaf is None else next(given)
+                for leaf in tf.nest.flatten(self.rest)
+            ],
+        )
+        state = tf.nest.pack_sequence_as(self.state, states)
+        output, _, state = self.cell._step(
+            inputs, state, memory, dropout, dot, gate
+        )
+        return output, tf.nest.flatten(state)
+
+
+def _is_linear(cell: RecurrentCell) -> bool:
+    return type(cell).project is RecurrentCell.project
+
+
+def _project(cell: RecurrentCell, inputs: Any, dot: Dot) -> Any:
+    if not _is_linear(cell):
+        return cell.project(inputs)
+    projected = dot(inputs, cell.kernel, drop=False)
+    bias = cell.input_bias()
+    return projected if bias is None else projected + bias
+
+
+def _with_mask(dot: Dot, mask: Any | None) -> Dot:
+    if mask is None:
+        return dot
+
+    def masked(
+        state: Any,
+        kernel: Any,
+        columns: slice = slice(None),
+        drop: bool = True,
+        rows: slice = slice(None),
+    ) -> Any:
+        state = state * mask if drop else state
+        return dot(state, kernel, columns, drop=False, rows=rows)
+
+    return masked
+
+
+def _position(tensor: Any, tensors: list[Any]) -> int | None:
+    return next((i for i, t in enumerate(tensors) if t is tensor), None)

@@ -116,7 +116,7 @@ def _run(
             swap_batch_and_time(outputs) if return_sequences else last
         ), states
     else:
-        output, states = trained_loop(
+        output, states, _ = trained_loop(
             cell,
             projected,
             states,

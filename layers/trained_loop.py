@@ -21,37 +21,45 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
 from keras_recurrent.layers.recurrence import hold, stack
 
 
 def trained_loop(
-    cell: RecurrentCell,
+    cell: Any,
     projected: Any,
     states: Sequence[Any],
     mask: Any = None,
     dropout_mask: Any = None,
+    constants: Sequence[Any] = (),
     *,
     return_sequences: bool = True,
+    sequences_of: Sequence[int] = (),
     jit_compile: bool = False,
-) -> tuple[Any, list[Any]]:
+) -> tuple[Any, list[Any], list[Any]]:
     """Run a cell over time, with a gradient made for the loop.
 
     Args:
-        cell: The cell, built.
+        cell: The cell, built; or anything with its `step`, `variables`,
+            `output_size` and `compute_dtype`.
         projected: (T, B, …), time-major, from `cell.project`, one tensor or a
             nested structure of them.
         states: The initial states, each (B, …).
         mask: (T, B), boolean, or None. At masked time steps states stay.
         dropout_mask: (B, U), for the recurrent products, or None.
+        constants: What else `step` is called with at each time step, behind
+            its other arguments, each (B, …). There are gradients for those
+            of floating-point numbers.
         return_sequences: Whether the outputs are needed.
+        sequences_of: Numbers of the states that are needed too, after each
+            time step.
         jit_compile: Whether XLA compiles the two loops.
 
     Returns:
         The outputs (T, B, U), or the last one (B, U) without
-        `return_sequences`; and the final states. At masked time steps the
-        output of the step before is repeated. Before the first time step
-        that is not masked the output is arbitrary.
+        `return_sequences`; the final states; and (T, B, …) for each state of
+        `sequences_of`. At masked time steps the output of the step before is
+        repeated. Before the first time step that is not masked the output is
+        arbitrary.
 
     Raises:
         NotImplementedError: The gradient of the gradient was asked for.
@@ -60,7 +68,7 @@ def trained_loop(
     arguments = [
         tf.nest.flatten(projected),
         list(states),
-        [tf.convert_to_tensor(weight) for weight in loop.weights],
+        [tf.convert_to_tensor(value) for value in [*loop.weights, *constants]],
     ]
     loop.see(*arguments)
     loop.mask, loop.dropout_mask = mask, dropout_mask
@@ -69,6 +77,10 @@ def trained_loop(
         arguments[1].append(
             tf.zeros((batch_size, cell.output_size), cell.compute_dtype)
         )
+    wanted = list(sequences_of)
+    if return_sequences:
+        wanted.append(loop.output_state)
+    loop.kept_states.update(wanted)
     forward: Any = loop.forward
     backward: Any = loop.backward
     if jit_compile:
@@ -79,9 +91,7 @@ def trained_loop(
     def run(*flat: Any) -> tuple[list[Any], Callable[..., list[Any]]]:
         inputs, states, values = tf.nest.pack_sequence_as(arguments, flat)
         last, saved = forward(inputs, states, values)
-        results = list(last)
-        if return_sequences:
-            results.append(saved.states[loop.output_state][1:])
+        results = [*last, *(saved.states[i][1:] for i in wanted)]
 
         def gradient(*upstream: Any) -> list[Any]:
             d_inputs, d_states, d_values, d_products = backward(
@@ -89,7 +99,8 @@ def trained_loop(
                 values,
                 saved,
                 list(upstream[: len(states)]),
-                upstream[-1] if return_sequences else None,
+                # The output may be wanted as a state, too.
+                list(zip(wanted, upstream[len(states) :], strict=True)),
             )
             d_values = loop.add_products(saved, d_inputs, d_products, d_values)
             return _once([*d_inputs, *d_states, *d_values])
@@ -97,12 +108,16 @@ def trained_loop(
         return results, gradient
 
     results = run(*tf.nest.flatten(arguments))
-    output = results[-1] if return_sequences else results[loop.output_state]
-    if return_sequences:
-        # The layer on top is compiled if it knows the number of time steps.
-        time = arguments[0][0].shape[0]
-        output = tf.ensure_shape(output, (time, *output.shape[1:]))
-    return output, list(results[: len(states)])
+    # The layer on top is compiled if it knows the number of time steps.
+    time = arguments[0][0].shape[0]
+    sequences = [
+        tf.ensure_shape(sequence, (time, *sequence.shape[1:]))
+        for sequence in results[len(arguments[1]) :]
+    ]
+    output = sequences.pop() if return_sequences else None
+    if output is None:
+        output = results[loop.output_state]
+    return output, list(results[: len(states)]), sequences
 
 
 # Derivatives of activations, as functions of the output: for these the output
@@ -120,8 +135,9 @@ class _Product(NamedTuple):
 
     weight: int
     """Which of the weights the matrix is."""
+    rows: slice
     columns: slice
-    """Which columns of it."""
+    """Which part of it."""
     state: int | None
     """Which state is the factor, or None if it is no state."""
     drop: bool
@@ -153,7 +169,7 @@ class _Loop:
     a gradient made by hand must name everything that it is a gradient of.
     """
 
-    def __init__(self, cell: RecurrentCell, structure: Any) -> None:
+    def __init__(self, cell: Any, structure: Any) -> None:
         self.cell = cell
         self.structure = structure
         self.mask: Any = None
@@ -183,7 +199,12 @@ class _Loop:
         # broadcasts, and hands the one gradient of a sum to both summands.
         inputs = [tf.TensorSpec((2, *a.shape[2:]), a.dtype) for a in inputs]
         states = [tf.TensorSpec((2, *a.shape[1:]), a.dtype) for a in states]
-        values = [tf.TensorSpec(a.shape, a.dtype) for a in values]
+        values = [
+            tf.TensorSpec(
+                a.shape if i < len(self.weights) else (2, *a.shape[1:]), a.dtype
+            )
+            for i, a in enumerate(values)
+        ]
         tf.function(self._see_forward, autograph=False).get_concrete_function(
             inputs, states, values
         )
@@ -263,7 +284,12 @@ class _Loop:
         return states, tf.nest.map_structure(lambda a: _stack(a, rows), kept)
 
     def backward(
-        self, inputs: Any, values: Any, saved: _Saved, last: Any, d_outputs: Any
+        self,
+        inputs: Any,
+        values: Any,
+        saved: _Saved,
+        last: Any,
+        d_sequences: list[tuple[int, Any]],
     ) -> tuple[Any, Any, Any, Any]:
         """Run backward.
 
@@ -272,10 +298,11 @@ class _Loop:
             values: Of the weights.
             saved: From the forward loop.
             last: The gradients of the final states.
-            d_outputs: (T, B, U), the gradients of the outputs, or None.
+            d_sequences: Numbers of states and the gradients (T, B, …) of what
+                they were after each time step.
 
         Returns:
-            The gradients of the inputs; of the initial states; of the weights
+            The gradients of the inputs; of the initial states; of the values
             that are used other than in products; and of the results of those
             products whose gradient is not that of an input.
         """
@@ -294,7 +321,7 @@ class _Loop:
         inputs = [_array_of(sequence) for sequence in inputs]
         saved = tf.nest.map_structure(_array_of, saved)
         mask = None if self.mask is None else _array_of(self.mask)
-        d_outputs = None if d_outputs is None else _array_of(d_outputs)
+        d_sequence_arrays = [(i, _array_of(d)) for i, d in d_sequences]
         kernels = [tf.transpose(kernel) for kernel in self._kernels(values)]
         smooth = [
             i
@@ -308,9 +335,8 @@ class _Loop:
             d_new_states = list(last)
             for i, d in zip(smooth, d_states, strict=True):
                 d_new_states[i] = d
-            if d_outputs is not None:
-                i = self.output_state
-                d_new_states[i] = d_new_states[i] + d_outputs.read(t)
+            for i, array in d_sequence_arrays:
+                d_new_states[i] = d_new_states[i] + array.read(t)
             # What was not kept has no bearing on the gradient, only a shape.
             rows = tf.shape(d_new_states[smooth[0]])[0]
             states = [
@@ -357,7 +383,7 @@ class _Loop:
             (
                 time - 1,
                 [last[i] for i in smooth],
-                [tf.zeros(values[i].shape) for i in self.direct],
+                [tf.zeros_like(values[i], tf.float32) for i in self.direct],
                 d_inputs,
                 d_results,
             ),
@@ -397,10 +423,21 @@ class _Loop:
                 tf.reshape(d_result, (-1, d_result.shape[-1])),
                 transpose_a=True,
             )
-            width = self.weights[product.weight].shape[1]
-            start, stop, _ = product.columns.indices(width)
-            if stop - start < width:
-                d_kernel = tf.pad(d_kernel, ((0, 0), (start, width - stop)))
+            shape = self.weights[product.weight].shape
+            ends = [
+                cut.indices(size)[:2]
+                for cut, size in zip(
+                    (product.rows, product.columns), shape, strict=True
+                )
+            ]
+            if ends != [(0, size) for size in shape]:
+                d_kernel = tf.pad(
+                    d_kernel,
+                    [
+                        (start, size - stop)
+                        for (start, stop), size in zip(ends, shape, strict=True)
+                    ],
+                )
             if d_values[product.weight] is not None:
                 d_kernel = d_kernel + d_values[product.weight]
             d_values[product.weight] = d_kernel
@@ -414,6 +451,7 @@ class _Loop:
             kernel: Any,
             columns: slice = slice(None),
             drop: bool = True,
+            rows: slice = slice(None),
         ) -> Any:
             weight = _position(kernel, self.weights)
             if weight is None:
@@ -422,10 +460,11 @@ class _Loop:
                     f"{[w.path for w in self.weights]}. "
                     f"Received: kernel={kernel}"
                 )
-            result = tf.matmul(factor, values[weight][:, columns])
+            result = tf.matmul(factor, values[weight][rows, columns])
             self.products.append(
                 _Product(
                     weight,
+                    rows,
                     columns,
                     _position(factor, states),
                     drop,
@@ -536,13 +575,20 @@ class _Loop:
             return known(x)
 
         smooth = [i for i, s in enumerate(states) if s.dtype.is_floating]
-        sources = [inputs, [states[i] for i in smooth], values]
+        smooth_values = [
+            i for i, value in enumerate(values) if value.dtype.is_floating
+        ]
+        sources = [
+            inputs,
+            [states[i] for i in smooth],
+            [values[i] for i in smooth_values],
+        ]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
             _, new_states = self._step(inputs, states, values, dot, gate)
             if live is not None:
                 new_states = hold(live, new_states, states)
-        d_inputs, d_smooth, d_values = tape.gradient(
+        d_inputs, d_smooth, d_smooth_values = tape.gradient(
             [new_states[i] for i in smooth],
             sources,
             output_gradients=[d_new_states[i] for i in smooth],
@@ -550,6 +596,9 @@ class _Loop:
         d_states = [None] * len(states)
         for i, d in zip(smooth, d_smooth, strict=True):
             d_states[i] = tf.zeros_like(states[i]) if d is None else d
+        d_values = [None] * len(values)
+        for i, d in zip(smooth_values, d_smooth_values, strict=True):
+            d_values[i] = d
         return (
             _or_zeros(d_inputs, inputs),
             d_states,
@@ -562,21 +611,25 @@ class _Loop:
     ) -> tuple[Any, list[Any]]:
         """The step of the cell, with `values` for its weights."""
         scope = keras.StatelessScope()
-        for pair in zip(self.weights, values, strict=True):
+        # Behind the values of the weights come the constants.
+        constants = values[len(self.weights) :]
+        for pair in zip(self.weights, values, strict=False):
             # Unlike the scope's argument, this does not cast the value back
             # to the dtype of the variable.
             scope.add_update(pair)
         inputs = tf.nest.pack_sequence_as(self.structure, inputs)
         own_states = states[:-1] if self.output_is_extra else states
         with scope:
-            output, new_states = self.cell.step(inputs, own_states, dot, gate)
+            output, new_states = self.cell.step(
+                inputs, own_states, dot, gate, *constants
+            )
         extra = [output] if self.output_is_extra else []
         return output, [*new_states, *extra]
 
     def _kernels(self, values: list[Any]) -> list[Any]:
         """The matrices of the products, cut out before the loop starts."""
         return [
-            values[product.weight][:, product.columns]
+            values[product.weight][product.rows, product.columns]
             for product in self.products
         ]
 

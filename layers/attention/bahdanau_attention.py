@@ -96,12 +96,8 @@ class BahdanauAttention(keras.Layer):
     ) -> tuple[Any, Any]:
         if keys is None:
             keys = self.project_memory(memory)
-        if query.shape.rank == 2:
-            context, alignments = self._attend(
-                query[:, tf.newaxis], memory, keys, memory_mask
-            )
-            return context[:, 0], alignments[:, 0]
-        return self._attend(query, memory, keys, memory_mask)
+        projected = product(query, self.query_kernel)
+        return self.attend(projected, memory, keys, memory_mask)
 
     def compute_mask(self, *args: Any, **kwargs: Any) -> tuple[None, None]:
         return None, None
@@ -117,6 +113,30 @@ class BahdanauAttention(keras.Layer):
         kernel = tf.cast(self.memory_kernel, self.compute_dtype)
         return product(memory, kernel)
 
+    def attend(
+        self, projected: Any, memory: Any, keys: Any, memory_mask: Any = None
+    ) -> tuple[Any, Any]:
+        """Return the context and the alignments of projected queries.
+
+        Args:
+            projected: W_q·query (B, A), or (B, T, A).
+            memory: (B, S, M).
+            keys: (B, S, A), from `project_memory`.
+            memory_mask: (B, S), boolean, or None.
+        """
+        if projected.shape.rank == 2:
+            context, alignments = self.attend(
+                projected[:, tf.newaxis], memory, keys, memory_mask
+            )
+            return context[:, 0], alignments[:, 0]
+        meeting = tf.tanh(projected[:, :, tf.newaxis] + keys[:, tf.newaxis])
+        scores = product(meeting, self.score_kernel)[..., 0]
+        mask = None
+        if memory_mask is not None:
+            mask = tf.cast(memory_mask, tf.bool)[:, tf.newaxis]  # (B, 1, S)
+        alignments = masked_softmax(scores, mask)  # (B, T, S)
+        return tf.matmul(alignments, memory), alignments
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "units": self.units,
@@ -124,15 +144,3 @@ class BahdanauAttention(keras.Layer):
                 self.kernel_initializer
             ),
         }
-
-    def _attend(
-        self, query: Any, memory: Any, keys: Any, memory_mask: Any
-    ) -> tuple[Any, Any]:
-        query = product(query, self.query_kernel)  # (B, T, A)
-        meeting = tf.tanh(query[:, :, tf.newaxis] + keys[:, tf.newaxis])
-        scores = product(meeting, self.score_kernel)[..., 0]
-        mask = None
-        if memory_mask is not None:
-            mask = tf.cast(memory_mask, tf.bool)[:, tf.newaxis]  # (B, 1, S)
-        alignments = masked_softmax(scores, mask)  # (B, T, S)
-        return tf.matmul(alignments, memory), alignments

@@ -13,7 +13,6 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
-from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -104,9 +103,6 @@ class ESNCell(RecurrentCell):
         self.bias = self.add_bias((self.units,))
         for weight in self.weights:
             weight.trainable = False
-
-    def project(self, inputs: Any) -> Any:
-        return product(inputs, self.kernel, self.bias)
 
     def step(
         self,

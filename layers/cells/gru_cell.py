@@ -13,7 +13,6 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
-from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -96,15 +95,14 @@ class GRUCell(RecurrentCell):
         width = 3 * self.units
         self.bias = self.add_bias((2, width) if self.reset_after else (width,))
 
-    def project(self, inputs: Any) -> Any:
+    def input_bias(self) -> Any:
         if not (self.use_bias and self.reset_after):
-            return product(inputs, self.kernel, self.bias)
+            return self.bias
         # Of the state's bias, only the part that the reset gate multiplies
         # has to wait for the step.
         input_bias, state_bias = tf.unstack(tf.convert_to_tensor(self.bias))
         b_z_and_r = state_bias[: 2 * self.units]
-        bias = input_bias + tf.pad(b_z_and_r, [(0, self.units)])
-        return product(inputs, self.kernel, bias)
+        return input_bias + tf.pad(b_z_and_r, [(0, self.units)])
 
     def step(
         self,

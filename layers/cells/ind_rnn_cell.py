@@ -13,7 +13,6 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
-from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -98,9 +97,6 @@ class IndRNNCell(RecurrentCell):
             constraint=self.recurrent_constraint,
         )
         self.bias = self.add_bias((self.units,))
-
-    def project(self, inputs: Any) -> Any:
-        return product(inputs, self.kernel, self.bias)
 
     def step(
         self,

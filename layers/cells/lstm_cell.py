@@ -13,7 +13,6 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
-from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -186,9 +185,6 @@ class LSTMCell(RecurrentCell):
                 name="projection_kernel",
                 initializer=self.kernel_initializer,
             )
-
-    def project(self, inputs: Any) -> Any:
-        return product(inputs, self.kernel, self.bias)
 
     def noise(self, shape: Any, training: bool) -> Any:
         """Return where to keep the cell state, and where the output."""

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from keras_recurrent.layers.cells.linear_cell import LinearCell
 from keras_recurrent.layers.cells.recurrent_cell import Gate, plain_gate
-from keras_recurrent.layers.product import product
 
 
 @tf.custom_gradient
@@ -75,9 +74,6 @@ class MinGRUCell(LinearCell):
         # gates: z, h
         self.kernel = self.add_kernel(input_shape[-1], 2)
         self.bias = self.add_bias((2 * self.units,))
-
-    def project(self, inputs: Any) -> Any:
-        return product(inputs, self.kernel, self.bias)
 
     def coefficients(
         self, projected: Any, gate: Gate = plain_gate

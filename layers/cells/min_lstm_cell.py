@@ -8,7 +8,6 @@ import tensorflow as tf
 from keras_recurrent.layers.cells.linear_cell import LinearCell
 from keras_recurrent.layers.cells.min_gru_cell import positive
 from keras_recurrent.layers.cells.recurrent_cell import Gate, plain_gate
-from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -60,9 +59,6 @@ class MinLSTMCell(LinearCell):
         # gates: f, i, h
         self.kernel = self.add_kernel(input_shape[-1], 3)
         self.bias = self.add_bias((3 * self.units,))
-
-    def project(self, inputs: Any) -> Any:
-        return product(inputs, self.kernel, self.bias)
 
     def coefficients(
         self, projected: Any, gate: Gate = plain_gate

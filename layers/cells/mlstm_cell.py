@@ -21,7 +21,6 @@ from keras_recurrent.layers.cells.slstm_cell import (
     stabiliser,
 )
 from keras_recurrent.layers.linear_scan import last_of, linear_scan
-from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -116,9 +115,6 @@ class MLSTMCell(RecurrentCell):
             constraint=self.kernel_constraint,
         )
         self.bias = self.add_bias((width,), self._initial_bias)
-
-    def project(self, inputs: Any) -> Any:
-        return product(inputs, self.kernel, self.bias)
 
     def step(
         self,

@@ -13,7 +13,6 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
-from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -100,8 +99,8 @@ class NASCell(RecurrentCell):
                 initializer=self.projection_initializer,
             )
 
-    def project(self, inputs: Any) -> Any:
-        return product(inputs, self.kernel)
+    def input_bias(self) -> None:
+        return None  # It belongs to the recurrent product.
 
     def step(
         self,

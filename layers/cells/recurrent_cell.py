@@ -6,25 +6,31 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_recurrent.layers.product import product
+
 Dot = Callable[..., Any]
 """The product that a cell's `step` multiplies with, see `plain_dot`."""
 
 
 def plain_dot(
-    state: Any, kernel: Any, columns: slice = slice(None), drop: bool = True
+    state: Any,
+    kernel: Any,
+    columns: slice = slice(None),
+    drop: bool = True,
+    rows: slice = slice(None),
 ) -> Any:
     """Multiply a state with a recurrent matrix.
 
     Args:
         state: (B, U).
         kernel: (U, N), a weight of the cell.
-        columns: The columns of the matrix to multiply with.
+        columns, rows: What of the matrix to multiply with.
         drop: Whether `state` is subject to recurrent dropout (of which there
             is none here, see `RecurrentCell.recurrent_dot`).
     """
-    if columns == slice(None):
-        return tf.matmul(state, kernel)
-    return tf.matmul(state, kernel[:, columns])
+    if columns != slice(None) or rows != slice(None):
+        kernel = kernel[rows, columns]
+    return tf.matmul(state, kernel)
 
 
 Gate = Callable[[str, Callable[[Any], Any], Any], Any]
@@ -53,11 +59,11 @@ class RecurrentCell(keras.Layer):
     has to stay in the loop. `call` is one after the other, which is the cell
     protocol of `keras.layers.RNN`.
 
-    A subclass defines `state_size`, `output_size`, `build`, `project` and
-    `step`. In `step`, products with a recurrent matrix go through the
-    argument `dot`, and the activations of gates through `gate`: there the
-    layer puts recurrent dropout and a gradient of its own, and there it sees
-    what the gates do.
+    A subclass defines `state_size`, `build` and `step`, and where they are
+    not the usual ones `output_size` and `project`. In `step`, products with a
+    recurrent matrix go through the argument `dot`, and the activations of
+    gates through `gate`: there the layer puts recurrent dropout and a gradient
+    of its own, and there it sees what the gates do.
 
     Dropout follows Gal & Ghahramani (2016, arXiv:1512.05287): our layers draw
     one mask per sentence and use it at every time step. A cell that is called
@@ -162,13 +168,20 @@ class RecurrentCell(keras.Layer):
     def project(self, inputs: Any) -> Any:
         """Return what depends on the inputs alone.
 
+        By default one product, `kernel` with the inputs, and a bias. A cell
+        that overrides this may do more, and return a nested structure.
+
         Args:
             inputs: (B, D) or (B, T, D).
 
         Returns:
             (B, P) or (B, T, P).
         """
-        raise NotImplementedError
+        return product(inputs, self.kernel, self.input_bias())
+
+    def input_bias(self) -> Any | None:
+        """Return the bias (P,) that `project` adds, or None."""
+        return self.bias
 
     def step(
         self,
@@ -274,8 +287,10 @@ class RecurrentCell(keras.Layer):
             kernel: Any,
             columns: slice = slice(None),
             drop: bool = True,
+            rows: slice = slice(None),
         ) -> Any:
-            return plain_dot(state * mask if drop else state, kernel, columns)
+            state = state * mask if drop else state
+            return plain_dot(state, kernel, columns, rows=rows)
 
         return dot
 

@@ -14,7 +14,6 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
-from keras_recurrent.layers.product import product
 
 # What the stabiliser starts at: below every gate, so that the first time step
 # sets it.
@@ -114,9 +113,6 @@ class SLSTMCell(RecurrentCell):
             constraint=self.recurrent_constraint,
         )
         self.bias = self.add_bias((4 * self.units,), self._initial_bias)
-
-    def project(self, inputs: Any) -> Any:
-        return product(inputs, self.kernel, self.bias)
 
     def step(
         self,

@@ -137,7 +137,7 @@ def test_equals_the_differentiated_loop(name, jit_compile, masked):
     live = True if mask is None else tf.cumsum(tf.cast(mask, tf.int32)) > 0
 
     def ours(inputs, states):
-        output, final = trained_loop(
+        output, final, _ = trained_loop(
             cell, cell.project(inputs), states, mask, jit_compile=jit_compile
         )
         # Before the first live step the output is anything.
@@ -168,7 +168,7 @@ def test_last_output_alone(name):
     def ours(inputs, states):
         return trained_loop(
             cell, cell.project(inputs), states, return_sequences=False
-        )
+        )[:2]
 
     def expected(inputs, states):
         _, last, final = recurrence(
@@ -192,7 +192,7 @@ def test_recurrent_dropout(name):
     def ours(inputs, states):
         return trained_loop(
             cell, cell.project(inputs), states, dropout_mask=dropped
-        )
+        )[:2]
 
     def dot(state, kernel, columns=slice(None), drop=True):
         return plain_dot(state * dropped if drop else state, kernel, columns)
@@ -217,7 +217,7 @@ def test_unknown_batch_size_and_length(name):
     cell, inputs, states, _ = make(name)
 
     def ours(inputs, states):
-        return trained_loop(cell, cell.project(inputs), states)
+        return trained_loop(cell, cell.project(inputs), states)[:2]
 
     signature = [
         tf.TensorSpec((None, None, D)),
@@ -240,7 +240,7 @@ def test_half_precision_is_near_full_precision(name, dtype):
         """Calls the loop under the dtype policy, as a layer does."""
 
         def call(self, inputs):
-            output, final = trained_loop(cell, cell.project(inputs), states)
+            output, final, _ = trained_loop(cell, cell.project(inputs), states)
             return output, final
 
     layer = Layer(dtype=dtype)
@@ -255,7 +255,7 @@ def test_half_precision_is_near_full_precision(name, dtype):
     @tf.function(autograph=False)
     def expected():
         with tf.GradientTape() as tape:
-            output, _ = trained_loop(full, full.project(inputs), full_states)
+            output, _, _ = trained_loop(full, full.project(inputs), full_states)
             loss = tf.reduce_sum(output)
         return loss, tape.gradient(loss, full.trainable_variables)
 
@@ -275,7 +275,7 @@ def test_each_loop_has_one_product():
     @tf.function(autograph=False)
     def gradients(inputs):
         with tf.GradientTape() as tape:
-            output, _ = trained_loop(cell, cell.project(inputs), states)
+            output, _, _ = trained_loop(cell, cell.project(inputs), states)
             loss = tf.reduce_sum(output)
         return tape.gradient(loss, cell.trainable_variables)
 
@@ -299,7 +299,7 @@ def test_gradient_of_the_gradient_is_refused():
             outer.watch(inputs)
             with tf.GradientTape() as inner:
                 inner.watch(inputs)
-                output, _ = trained_loop(cell, cell.project(inputs), states)
+                output, _, _ = trained_loop(cell, cell.project(inputs), states)
                 loss = tf.reduce_sum(output)
             first = inner.gradient(loss, inputs)
         return outer.gradient(first, inputs)
