@@ -13,10 +13,12 @@ class LSTM(CudnnRNN):
     """Long short-term memory over a batch of sequences.
 
     Arguments, weights and numbers are those of `keras.layers.LSTM`.
-    The equations are in `LSTMCell`.
+    The equations are in `LSTMCell`, and so are further options, such as
+    `peepholes` and `projection`.
 
     Args:
-        units: Positive integer, size of the output.
+        units: Positive integer, size of the cell state, and of the output if
+            there is no projection.
         activation: Activation of the candidate and of the cell state.
         recurrent_activation: Activation of the gates.
         use_bias: Whether the cell has a bias.
@@ -25,7 +27,8 @@ class LSTM(CudnnRNN):
 
     Call arguments:
         sequences: (B, T, D).
-        initial_state: [h, C], each (B, U); zeros by default.
+        initial_state: [h, C], each (B, U), zeros by default; with a
+            projection to size P, h is (B, P), and so is the output.
         mask: (B, T), boolean, True at the time steps that count.
         training: Whether to apply dropout.
 

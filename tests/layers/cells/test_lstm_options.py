@@ -146,6 +146,40 @@ def close(actual, expected):
         np.testing.assert_allclose(a, b, atol=2e-5)
 
 
+def test_peepholes_and_clipping_are_those_of_tensorflow():
+    """Its kernel for whole sequences, which takes weights as we lay them."""
+    keras.utils.set_random_seed(1)
+    layer = LSTM(
+        U,
+        peepholes=True,
+        cell_clip=0.3,
+        bias_initializer="random_normal",
+        return_sequences=True,
+        return_state=True,
+    )
+    x, h, c = (tf.random.normal(s) for s in ((B, T, D), (B, U), (B, U)))
+    outputs, _, final_c = layer(x, initial_state=[h, c])
+    cell = layer.cell
+    expected = tf.raw_ops.BlockLSTMV2(
+        seq_len_max=tf.constant(T, tf.int64),
+        x=tf.transpose(x, (1, 0, 2)),
+        cs_prev=c,
+        h_prev=h,
+        w=tf.concat([cell.kernel, cell.recurrent_kernel], axis=0),
+        wci=cell.input_peephole,
+        wcf=cell.forget_peephole,
+        wco=cell.output_peephole,
+        b=cell.bias,
+        cell_clip=0.3,
+        use_peephole=True,
+    )
+    assert np.isclose(tf.abs(expected.cs), 0.3).any()
+    close(
+        [tf.transpose(outputs, (1, 0, 2)), final_c],
+        [expected.h, expected.cs[-1]],
+    )
+
+
 def test_zoneout_keeps_its_share():
     cell = LSTMCell(100, zoneout_cell=0.3, zoneout_output=0.6, seed=0)
     x, zeros = tf.random.normal((50, D)), cell.get_initial_state(50)
