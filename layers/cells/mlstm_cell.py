@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.cells.linear_cell import in_full
-from keras_recurrent.layers.cells.mlstm_scan import mlstm_scan
+from keras_recurrent.layers.cells.mlstm_scan import denominator, mlstm_scan
 from keras_recurrent.layers.cells.recurrent_cell import (
     Dot,
     Gate,
@@ -133,8 +133,8 @@ class MLSTMCell(RecurrentCell):
         c = f[..., tf.newaxis] * c + i[..., tf.newaxis] * pair
         n = f * n + i * k
         value = tf.linalg.matvec(c, q)
-        weight = tf.abs(tf.reduce_sum(n * q, axis=-1, keepdims=True))
-        value = value / tf.maximum(weight, tf.exp(-new_m)[..., tf.newaxis])
+        weight = tf.reduce_sum(n * q, axis=-1, keepdims=True)
+        value = value / denominator(weight, new_m[..., tf.newaxis])
         o = gate("output", keras.activations.sigmoid, o)
         h = o * tf.reshape(value, (-1, self.units))
         new_states = [

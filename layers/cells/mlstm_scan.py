@@ -87,13 +87,21 @@ def mlstm_scan(
         q, before(c_end, c), transpose_b=True
     )
     values, weight = values[..., :-1], values[..., -1:]
-    read = values / tf.maximum(tf.abs(weight), tf.exp(-m_t))
+    read = values / denominator(weight, m_t)
 
     read = tf.transpose(read, (0, 3, 1, 2, 4))  # (N, L, B, heads, d)
     shape = tf.concat([[-1], tf.shape(read)[2:]], axis=0)
     read = tf.ensure_shape(tf.reshape(read, shape)[:time], inputs[0].shape)
     c = last_of(c_end, c)
     return read, [c[..., :-1, :], c[..., -1, :], last_of(m_end, m)]
+
+
+def denominator(weight: Any, m: Any) -> Any:
+    """Return max(|nᵀ·q|, 1), divided by exp(m).
+
+    It is kept from zero: below the bound nᵀ·q is nothing but rounding.
+    """
+    return tf.maximum(tf.abs(weight), tf.maximum(tf.exp(-m), 1e-6))
 
 
 def _cut(x: Any, padding: float = 0.0) -> Any:

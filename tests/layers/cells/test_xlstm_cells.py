@@ -185,6 +185,25 @@ def test_gates_beyond_the_range_of_exp(name, exponential, dtype, seed):
         assert np.isfinite(gradient).all()
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", CELLS)
+def test_queries_that_meet_nothing(name, training):
+    """Zeros, after an input gate for which exp(-m) is no float32."""
+    cell = make(name, 2, False)
+    cell.bias.assign(tf.zeros_like(cell.bias))
+    kernel = cell.kernel.numpy()
+    kernel[:, slice(0, U) if name == "slstm" else slice(4 * U, 4 * U + 2)] = 1
+    cell.kernel.assign(kernel)
+    x = np.zeros((B, 70, D), "float32")
+    x[:, 0] = 200.0
+    y, gradients = actual(cell, x, None, training)
+    assert np.isfinite(y).all()
+    for gradient in gradients:
+        assert np.isfinite(gradient).all()
+    step, _ = cell(x[:, 1], cell(x[:, 0], cell.get_initial_state(B))[1])
+    np.testing.assert_allclose(step, y[:, 1], atol=1e-5)
+
+
 def test_states_are_carried_in_full_precision():
     for cell in (
         SLSTMCell(U, dtype="mixed_float16"),
