@@ -13,7 +13,6 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
-from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -63,9 +62,6 @@ class NBRCCell(RecurrentCell):
         self.kernel = self.add_kernel(input_shape[-1], 3)
         self.recurrent_kernel = self.add_recurrent_kernel(2)
         self.bias = self.add_bias((3 * self.units,))
-
-    def project(self, inputs: Any) -> Any:
-        return product(inputs, self.kernel, self.bias)
 
     def step(
         self,

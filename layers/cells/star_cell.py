@@ -13,7 +13,6 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
-from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -73,9 +72,6 @@ class STARCell(RecurrentCell):
         self.kernel = self.add_kernel(input_shape[-1], 2)
         self.recurrent_kernel = self.add_recurrent_kernel(1)
         self.bias = self.add_bias((2 * self.units,))
-
-    def project(self, inputs: Any) -> Any:
-        return product(inputs, self.kernel, self.bias)
 
     def step(
         self,
