@@ -38,7 +38,9 @@ def make(
     data = tf.data.Dataset.from_tensors((inputs, labels)).cache().repeat()
 
     def training():
-        model.fit(data, steps_per_epoch=training_steps, verbose=0)
+        model.fit(
+            data, steps_per_epoch=training_steps, shuffle=False, verbose=0
+        )
 
     def decode(beam_width: int):
         best = model.generate(
