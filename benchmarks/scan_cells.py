@@ -36,7 +36,16 @@ from rich.table import Table
 from keras_recurrent.layers import RNN
 from keras_recurrent.layers.cells import get_cell
 
-CELLS = ("lstm", "min_gru", "min_lstm", "sru", "qrnn", "lru", "rg_lru")
+CELLS = (
+    "lstm",
+    "min_gru",
+    "min_lstm",
+    "sru",
+    "qrnn",
+    "lru",
+    "rg_lru",
+    "mlstm",
+)
 FLOOR = "products"
 
 

@@ -131,8 +131,9 @@ class AttentionCell(keras.Layer):
         training: bool = False,
     ) -> tuple[Any, Any, AttentionState]:
         dropout = self._dropout(tf.shape(inputs)[0], training)
+        noise = self._noise((tf.shape(inputs)[0],), training)
         inputs = self._project_inputs(inputs, dropout)
-        return self._step(inputs, state, memory, dropout)
+        return self._step((inputs, noise), state, memory, dropout)
 
     def run(
         self,
@@ -227,7 +228,10 @@ class AttentionCell(keras.Layer):
     ) -> tuple[Any, Any]:
         batch_size = tf.shape(sequences)[0]
         dropout = self._dropout(batch_size, training)
-        inputs = self._project_inputs(swap_batch_and_time(sequences), dropout)
+        inputs = (
+            self._project_inputs(swap_batch_and_time(sequences), dropout),
+            self._noise((tf.shape(sequences)[1], batch_size), training),
+        )
         top = _position(self._top(state), state.cells[-1])
         in_graph = not tf.executing_eagerly()
         if training and in_graph and self._is_linear and top is not None:
@@ -262,7 +266,7 @@ class AttentionCell(keras.Layer):
         """Run with a gradient made for the loop, see `trained_loop`.
 
         Args:
-            inputs: (T, B, P), from `_project_inputs`.
+            inputs: From `_project_inputs` and `_noise`, time-major.
             state, memory, dropout: Of the run.
             top: Which state of the topmost cell is its output.
         """
@@ -275,7 +279,7 @@ class AttentionCell(keras.Layer):
             constants=steps.constants,
             sequences_of=[first_of_top + top],
             # XLA would compile a graph for each pair of lengths.
-            jit_compile=bool(inputs.shape[0] and memory.values.shape[1]),
+            jit_compile=bool(inputs[0].shape[0] and memory.values.shape[1]),
         )
         if self.query == "previous_state":
             asked = before(asked, self._top(state))
@@ -295,10 +299,11 @@ class AttentionCell(keras.Layer):
         """Run one step.
 
         Args:
-            inputs: From `_project_inputs`.
+            inputs: From `_project_inputs` and `_noise`.
             state, memory, dropout: Of the step.
             dot, gate: As in `RecurrentCell.step`.
         """
+        projected, noise = inputs
         read, context, alignments = [], None, None
         if self.query == "previous_state":
             context, alignments = self._attend_rows(
@@ -308,14 +313,16 @@ class AttentionCell(keras.Layer):
         if self.input_feeding:
             read.append(state.attention)
         output, new_states = None, []
-        for cell, states, masks in zip(
-            self.cells, state.cells, dropout, strict=True
+        for i, (cell, states, masks) in enumerate(
+            zip(self.cells, state.cells, dropout, strict=True)
         ):
             if output is None:
-                projected = self._project_rest(inputs, read, masks, dot)
+                projected = self._project_rest(projected, read, masks, dot)
             else:
                 output = output if masks[0] is None else output * masks[0]
                 projected = _project(cell, output, dot)
+            if i in noise:
+                projected = [projected, noise[i]]
             output, states = cell.step(
                 projected, states, _with_mask(dot, masks[1]), gate
             )
@@ -338,6 +345,13 @@ class AttentionCell(keras.Layer):
     def _is_linear(self) -> bool:
         """Whether all cells project their inputs by one product."""
         return all(_is_linear(cell) for cell in self.cells)
+
+    def _noise(self, shape: Any, training: bool) -> dict[int, Any]:
+        """Draw the random numbers of those cells that need them."""
+        drawn = {
+            i: cell.noise(shape, training) for i, cell in enumerate(self.cells)
+        }
+        return {i: noise for i, noise in drawn.items() if noise is not None}
 
     def _project_inputs(self, inputs: Any, dropout: "_Dropout") -> Any:
         """Do for the inputs (…, B, D) alone what can be done before a loop."""

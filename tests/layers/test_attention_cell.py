@@ -1,5 +1,7 @@
 """The attention cell against its equations, in NumPy."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from keras_recurrent.layers import (
     AttentionState,
     BahdanauAttention,
     GRUCell,
+    LayerNormLSTMCell,
     LSTMCell,
+    NASCell,
     SimpleRNNCell,
 )
 
@@ -95,37 +99,96 @@ def test_equations(query, input_feeding, seed):
         np.testing.assert_array_equal(state.attention, output)
 
 
-@pytest.mark.parametrize("input_feeding", [False, True])
-@pytest.mark.parametrize("query", QUERIES)
-def test_gradients_of_a_run_are_those_of_the_steps(query, input_feeding, seed):
-    cell = build(query, input_feeding, [LSTMCell(U), GRUCell(U)])
+STACKS = {
+    "lstm_and_gru": lambda: [LSTMCell(U), GRUCell(U)],
+    # These project by more than one product.
+    "layer_norm": lambda: [LayerNormLSTMCell(U), GRUCell(U)],
+    # This one puts out its second state.
+    "nas": lambda: [NASCell(U)],
+}
+
+
+RUNS = [
+    *itertools.product(QUERIES, [False, True], ["lstm_and_gru"], [True, False]),
+    *itertools.product(QUERIES, [True], ["layer_norm", "nas"], [True]),
+]
+
+
+@pytest.mark.parametrize(("query", "input_feeding", "stack", "known"), RUNS)
+def test_gradients_of_a_run_are_those_of_the_steps(
+    query, input_feeding, stack, known, seed
+):
+    """With lengths known to the graph the loops are compiled."""
+    cell = build(query, input_feeding, STACKS[stack]())
     x, memory, states, mask = map(tf.constant, data())
-    cells = [[states[0], states[1]], [states[0]]]
+    cells = [
+        [states[i] for i in range(len(own.get_initial_state(1)))]
+        for own in cell.cells
+    ]
 
     def by_steps(x, start, prepared):
-        outputs, state = [], start
+        outputs, looks, state = [], [], start
         for t in range(T):
-            output, _, state = cell(x[:, t], state, prepared)
+            output, look, state = cell(x[:, t], state, prepared)
             outputs.append(output)
-        return tf.stack(outputs, 1)
+            looks.append(look)
+        return tf.stack(outputs, 1), tf.stack(looks, 1)
 
     def at_once(x, start, prepared):
-        return cell.run(x, start, prepared, training=True)[0]
+        return cell.run(x, start, prepared, training=True)
 
-    def gradients(compute):
-        @tf.function(autograph=False)
+    def gradients(compute, known):
+        sizes = (B, T, S) if known else (None, None, None)
+
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec((sizes[0], sizes[1], D)),
+                tf.TensorSpec((sizes[0], sizes[2], M)),
+            ],
+            autograph=False,
+        )
         def traced(x, memory):
             with tf.GradientTape() as tape:
                 tape.watch([x, memory])
                 prepared = cell.prepare_memory(memory, mask)
-                y = compute(x, cell.get_initial_state(B, cells), prepared)
+                y, looks = compute(
+                    x, cell.get_initial_state(B, cells), prepared
+                )
                 loss = tf.reduce_sum(tf.sin(3.0 * y))
-            return tape.gradient(loss, [x, memory, *cell.trainable_variables])
+                loss += tf.reduce_sum(tf.sin(5.0 * looks))
+            sources = [x, memory, *cell.trainable_variables]
+            return y, looks, *tape.gradient(loss, sources)
 
         return traced(x, memory)
 
-    for a, b in zip(gradients(at_once), gradients(by_steps), strict=True):
+    for a, b in zip(
+        gradients(at_once, known), gradients(by_steps, True), strict=True
+    ):
         np.testing.assert_allclose(a, b, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_zoneout_is_drawn_for_each_step(query, seed):
+    units = 50
+    zoned = LSTMCell(units, zoneout_output=0.5, bias_initializer="ones")
+    cell = build(query, True, [zoned])
+    x, memory, *_ = map(tf.constant, data())
+    prepared = cell.prepare_memory(memory)
+
+    @tf.function(autograph=False)
+    def traced():
+        state, kept = cell.get_initial_state(B), []
+        for t in range(T):
+            before = state.cells[0][0]
+            _, _, state = cell(x[:, t], state, prepared, training=True)
+            kept.append(state.cells[0][0] == before)
+        run = cell.run(x, cell.get_initial_state(B), prepared, training=True)
+        return tf.stack(kept), run[0]
+
+    kept, output = traced()
+    assert 0.35 < np.mean(kept) < 0.65
+    assert not np.array_equal(kept[1], kept[2])
+    assert not np.allclose(output, traced()[1])
 
 
 @pytest.mark.parametrize("query", QUERIES)
