@@ -9,8 +9,12 @@ Shapes in this package are written with these letters:
 Time-major tensors are marked as such; everything else is batch-major.
 """
 
+from keras_recurrent.layers.attention.attention import Attention as Attention
 from keras_recurrent.layers.attention.bahdanau_attention import (
     BahdanauAttention as BahdanauAttention,
+)
+from keras_recurrent.layers.attention.luong_attention import (
+    LuongAttention as LuongAttention,
 )
 from keras_recurrent.layers.attention.memory import Memory as Memory
 from keras_recurrent.layers.attention_cell import (

@@ -1,14 +1,13 @@
 """A stack of recurrent cells that looks at a memory at each step."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers.attention.bahdanau_attention import (
-    BahdanauAttention,
-)
+from keras_recurrent.layers.attention.attention import Attention
 from keras_recurrent.layers.attention.memory import Memory
 from keras_recurrent.layers.cells.recurrent_cell import (
     Dot,
@@ -85,7 +84,7 @@ class AttentionCell(keras.Layer):
     def __init__(
         self,
         cells: Sequence[RecurrentCell],
-        attention: BahdanauAttention,
+        attention: Attention,
         units: int,
         query: Query = "previous_state",
         input_feeding: bool = False,
@@ -397,7 +396,7 @@ class AttentionCell(keras.Layer):
         self, query: Any, memory: Memory, dot: Dot
     ) -> tuple[Any, Any]:
         """Attend with B·K rows, K queries for each sentence."""
-        query = dot(query, self.attention.query_kernel, drop=False)
+        query = self.attention.project_query(query, partial(dot, drop=False))
         sentences = tf.shape(memory.values)[0]
         steps = tf.shape(memory.values)[1]
         rows = tf.shape(query)[0]

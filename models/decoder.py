@@ -8,9 +8,9 @@ import tensorflow as tf
 from keras_recurrent.layers import (
     AttentionCell,
     AttentionState,
-    BahdanauAttention,
     Memory,
 )
+from keras_recurrent.layers.attention import ATTENTIONS
 from keras_recurrent.layers.attention_cell import Query
 from keras_recurrent.layers.cells import get_cell
 
@@ -30,8 +30,9 @@ class Decoder(keras.Layer):
         vocabulary_size: Number V of token ids; id 0 is padding.
         embedding_dim: Size E of the token embeddings.
         units: Units U of the cells, of the attention and of y.
-        cell: Name of the cell: "gru", "lstm" or "simple_rnn".
+        cell: Name of the cell, see `layers.cells.CELLS`.
         num_layers: Number of cells in the stack.
+        attention: "bahdanau" (additive) or "luong" (multiplicative).
         query: Which state asks: "previous_state" (attention before the cells,
             Bahdanau et al. 2015) or "new_state" (after them, Luong et al.
             2015).
@@ -50,8 +51,8 @@ class Decoder(keras.Layer):
         The logits (B, T, V), float32.
 
     Raises:
-        ValueError: `num_layers` is not positive, or `cell` or `query` is no
-            such name.
+        ValueError: `num_layers` is not positive, or `cell`, `attention` or
+            `query` is no such name.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Decoder(keras.Layer):
         units: int,
         cell: str = "gru",
         num_layers: int = 1,
+        attention: str = "bahdanau",
         query: Query = "previous_state",
         input_feeding: bool = False,
         dropout: float = 0.0,
@@ -73,11 +75,17 @@ class Decoder(keras.Layer):
                 "`num_layers` must be positive. "
                 f"Received: num_layers={num_layers}"
             )
+        if attention not in ATTENTIONS:
+            raise ValueError(
+                f"`attention` must be one of {', '.join(ATTENTIONS)}. "
+                f"Received: attention={attention!r}"
+            )
         self.vocabulary_size = vocabulary_size
         self.embedding_dim = embedding_dim
         self.units = units
         self.cell = cell
         self.num_layers = num_layers
+        self.attention = attention
         self.query = query
         self.input_feeding = input_feeding
         self.dropout = dropout
@@ -96,7 +104,7 @@ class Decoder(keras.Layer):
                 )
                 for _ in range(num_layers)
             ],
-            BahdanauAttention(units, dtype=dtype),
+            ATTENTIONS[attention](units, dtype=dtype),
             units,
             query=query,
             input_feeding=input_feeding,
@@ -184,6 +192,7 @@ class Decoder(keras.Layer):
             "units": self.units,
             "cell": self.cell,
             "num_layers": self.num_layers,
+            "attention": self.attention,
             "query": self.query,
             "input_feeding": self.input_feeding,
             "dropout": self.dropout,

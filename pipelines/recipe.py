@@ -72,6 +72,7 @@ def _length_penalty(value: object) -> object:
 
 T = TypeVar("T")
 Cell = Annotated[str, AfterValidator(_known_cell)]
+Attention = Literal["bahdanau", "luong"]
 Query = Literal["previous_state", "new_state"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -150,6 +151,9 @@ class ModelConfig(Section):
     decoder_layers: PositiveInt = 1
     bidirectional: bool = True
     """Read the source in both directions."""
+    attention: Attention = "bahdanau"
+    """How the decoder scores the source: additively (Bahdanau et al., 2015) or
+    by a product (Luong et al., 2015), which is faster."""
     query: Query = "previous_state"
     """Attention before the cell (Bahdanau et al., 2015) or after it, from its
     new state (Luong et al., 2015)."""
@@ -232,6 +236,7 @@ class SpaceConfig(Section):
     encoder_layers: Choices[PositiveInt] | None = None
     decoder_layers: Choices[PositiveInt] | None = None
     bidirectional: Choices[bool] | None = None
+    attention: Choices[Attention] | None = None
     query: Choices[Query] | None = None
     input_feeding: Choices[bool] | None = None
     dropout: Choices[Fraction] | None = None

@@ -49,6 +49,7 @@ def build_model(
     decoder = Decoder(
         target_size,
         num_layers=config.decoder_layers,
+        attention=config.attention,
         query=config.query,
         input_feeding=config.input_feeding,
         **sizes,

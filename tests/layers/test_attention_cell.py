@@ -14,6 +14,7 @@ from keras_recurrent.layers import (
     GRUCell,
     LayerNormLSTMCell,
     LSTMCell,
+    LuongAttention,
     NASCell,
     SimpleRNNCell,
 )
@@ -22,12 +23,12 @@ B, T, S, D, M, U, N = 3, 4, 5, 2, 3, 4, 6
 QUERIES = ["previous_state", "new_state"]
 
 
-def build(query, input_feeding, cells=None, **kwargs):
+def build(query, input_feeding, cells=None, attention=None, **kwargs):
     if cells is None:
         cells = [SimpleRNNCell(U, **kwargs), SimpleRNNCell(U, **kwargs)]
     cell = AttentionCell(
         cells,
-        BahdanauAttention(5, **kwargs),
+        attention or BahdanauAttention(5, **kwargs),
         N,
         query=query,
         input_feeding=input_feeding,
@@ -105,12 +106,13 @@ STACKS = {
     "layer_norm": lambda: [LayerNormLSTMCell(U), GRUCell(U)],
     # This one puts out its second state.
     "nas": lambda: [NASCell(U)],
+    "luong": lambda: [GRUCell(U)],
 }
 
 
 RUNS = [
     *itertools.product(QUERIES, [False, True], ["lstm_and_gru"], [True, False]),
-    *itertools.product(QUERIES, [True], ["layer_norm", "nas"], [True]),
+    *itertools.product(QUERIES, [True], ["layer_norm", "nas", "luong"], [True]),
 ]
 
 
@@ -119,7 +121,8 @@ def test_gradients_of_a_run_are_those_of_the_steps(
     query, input_feeding, stack, known, seed
 ):
     """With lengths known to the graph the loops are compiled."""
-    cell = build(query, input_feeding, STACKS[stack]())
+    attention = LuongAttention(U, scale=True) if stack == "luong" else None
+    cell = build(query, input_feeding, STACKS[stack](), attention)
     x, memory, states, mask = map(tf.constant, data())
     cells = [
         [states[i] for i in range(len(own.get_initial_state(1)))]

@@ -17,6 +17,7 @@ from keras_recurrent.layers import (
     LSTM,
     RNN,
     BahdanauAttention,
+    LuongAttention,
     SimpleRNN,
 )
 from keras_recurrent.layers.cells import CELLS
@@ -59,6 +60,18 @@ LAYERS = {
     ),
     "bahdanau_attention": Case(
         lambda **k: BahdanauAttention(U, **k),
+        {"memory": tf.TensorSpec((T, D)), "query": tf.TensorSpec((6, 2))},
+        "memory_mask",
+    ),
+    "bahdanau_attention_normalized": Case(
+        lambda **k: BahdanauAttention(
+            U, normalize=True, probability_fn="sparsemax", **k
+        ),
+        {"memory": tf.TensorSpec((T, D)), "query": tf.TensorSpec((6, 2))},
+        "memory_mask",
+    ),
+    "luong_attention": Case(
+        lambda **k: LuongAttention(2, scale=True, **k),
         {"memory": tf.TensorSpec((T, D)), "query": tf.TensorSpec((6, 2))},
         "memory_mask",
     ),

@@ -25,6 +25,7 @@ VARIANTS = {
     "simple_rnn": {"cell": "simple_rnn"},
     "new_state": {"query": "new_state"},
     "input_feeding": {"query": "new_state", "input_feeding": True},
+    "luong": {"query": "new_state", "attention": "luong"},
     "both": {"query": "previous_state", "input_feeding": True},
 }
 
@@ -375,5 +376,7 @@ def test_bad_arguments():
         build().generate(tf.ones((1, 2), tf.int32), n_best=2)
     with pytest.raises(ValueError, match="query='sideways'"):
         Decoder(V, 5, 6, query="sideways")
+    with pytest.raises(ValueError, match="attention='cubic'"):
+        Decoder(V, 5, 6, attention="cubic")
     with pytest.raises(ValueError, match="Received: 'grru'"):
         Encoder(V, 5, 6, cell="grru")

@@ -26,6 +26,7 @@ ALL = {
     "encoder_layers": [1, 2],
     "decoder_layers": [1, 2],
     "bidirectional": [True, False],
+    "attention": ["bahdanau", "luong"],
     "query": ["previous_state", "new_state"],
     "input_feeding": [False, True],
     "dropout": [0.0, 0.5],
@@ -74,7 +75,7 @@ def test_input_feeding_is_asked_for_with_the_new_state_only():
     hp = kt.HyperParameters()
     space(hp, fixed)
     seen = set()
-    for query, feeding in itertools.product(*map(ALL.get, list(ALL)[6:8])):
+    for query, feeding in itertools.product(ALL["query"], ALL["input_feeding"]):
         hp.values.update(query=query, input_feeding=feeding)
         model = space(hp, fixed).model
         seen.add((model.query, model.input_feeding))

@@ -50,26 +50,37 @@ def test_equations(attention):
         np.testing.assert_allclose(alignments, expected[1], atol=1e-6)
 
 
-def test_golden_values_of_tensorflow_addons():
-    golden = np.load(GOLDEN / "bahdanau.npz")
-    attention = BahdanauAttention(A)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("bahdanau", {}),
+        ("bahdanau_hardmax", {"probability_fn": "hardmax"}),
+        ("bahdanau_normalized", {"normalize": True}),
+    ],
+)
+def test_golden_values_of_tensorflow_addons(name, options):
+    golden = np.load(GOLDEN / f"{name}.npz")
+    attention = BahdanauAttention(A, **options)
     memory = golden["memory"]
     mask = np.arange(S) < golden["lengths"][:, None]
     attention(golden["query1"], memory)
     prefix = "w/BahdanauAttention/"
-    attention.set_weights(
-        [
-            golden[f"{prefix}kernel"],
-            golden[f"{prefix}memory_layer/kernel"],
-            golden[f"{prefix}attention_v"][:, None],
-        ]
-    )
+    weights = [
+        golden[f"{prefix}kernel"],
+        golden[f"{prefix}memory_layer/kernel"],
+        golden[f"{prefix}attention_v"][:, None],
+    ]
+    if attention.normalize:
+        weights.append(golden[f"{prefix}attention_g"])
+        weights.append(golden[f"{prefix}attention_b"])
+    attention.set_weights(weights)
     for number in (1, 2):
         _, alignments = attention(
             golden[f"query{number}"], memory, memory_mask=mask
         )
-        expected = golden[f"align{number}"]
-        np.testing.assert_allclose(alignments, expected, atol=1e-5)
+        np.testing.assert_allclose(
+            alignments, golden[f"align{number}"], atol=1e-5
+        )
 
 
 def test_many_queries_are_as_many_single_ones(attention):
