@@ -9,6 +9,8 @@ turn, A B C A B C …, each after a pause and a pass that does not count; times
 are medians, ratios are medians of the ratios of one turn, so that a machine
 that slows down slows all of them.
 
+A star marks a ratio that is above what we aim at.
+
 "floor" is the matrix products of the step alone, arranged as ours are: no
 gates, no masks, no copies.
 
@@ -171,11 +173,25 @@ def measure(
     return times
 
 
-def ratio(times: dict[str, list[float]], to: str) -> str:
+def ratio(times: dict[str, list[float]], to: str, aim: float | None) -> str:
+    """Return the median ratio, with a star if it is above what we aim at."""
     if to not in times:
         return "–"
-    turns = np.array(times["ours"]) / np.array(times[to])
-    return f"{np.median(turns):.2f}"
+    median = np.median(np.array(times["ours"]) / np.array(times[to]))
+    return f"{median:.2f}" + ("*" if aim and median > aim else "")
+
+
+def aims(name: str, units: int) -> dict[str, float | None]:
+    """What ratios are to be at most, by rival."""
+    if name != "training":
+        return dict.fromkeys(("Keras", "torch", "floor"))
+    if units == 64:
+        return {"Keras": 1.0, "torch": 1.1, "floor": None}
+    return {
+        "Keras": 0.8,
+        "torch": 1.0,
+        "floor": 1.25 if units >= 256 else None,
+    }
 
 
 def main() -> None:
@@ -211,8 +227,8 @@ def main() -> None:
                             row.append(
                                 f"{np.median(values):.1f}" if values else "–"
                             )
-                        for other in ("Keras", "torch", "floor"):
-                            row.append(ratio(times, other))
+                        for other, aim in aims(name, units).items():
+                            row.append(ratio(times, other, aim))
                         table.add_row(*row)
                         console.print(" ".join(row), style="dim")
     console.print(table)
