@@ -209,3 +209,21 @@ def test_unrolled_and_stateful(name, x):
 def test_gates_are_seen_in_our_cells_only(x):
     with pytest.raises(ValueError, match="RecurrentCell"):
         RNN(keras.layers.GRUCell(U)).gates(x)
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize("cell_class", [LSTMCell, keras.layers.LSTMCell])
+def test_cells_keep_their_policy_in_a_layer_of_another(cell_class, stacked, x):
+    """The cells compute in float32 here, whatever the layer gives out."""
+    cells = [cell_class(U, dtype="float32") for _ in range(1 + stacked)]
+    cell = keras.layers.StackedRNNCells(cells) if stacked else cells[0]
+    half = RNN(cell, return_sequences=True, dtype="mixed_float16")
+    # What the layer reads is half-precision numbers.
+    x = tf.cast(tf.cast(x, "float16"), "float32")
+    output = tf.function(half, autograph=False)(x)
+    full = keras.layers.RNN(cell, return_sequences=True)(x)
+    assert output.dtype == "float16"
+    np.testing.assert_array_equal(output, tf.cast(full, "float16"))
+    assert_close(half(x, training=True), full, atol=1e-3)
+    gradients = results(half, x, mask=tf.constant(MASK))[1]
+    assert all(gradient.dtype == "float32" for gradient in gradients)
