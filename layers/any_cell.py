@@ -1,8 +1,6 @@
 """Any cell over a batch of sequences: ours, others, and stacks of them."""
 
 import inspect
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import keras
@@ -66,11 +64,9 @@ def run_any_cell(
             new_states.append(_structured_as(own, new))
         return sequences, new_states
     if isinstance(cell, RecurrentCell):
-        run = partial(
-            run_cell,
+        return run_cell(
             cell,
-            # They may be integers.
-            tf.cast(sequences, cell.compute_dtype),
+            sequences,
             states,
             mask,
             training,
@@ -78,8 +74,6 @@ def run_any_cell(
             zero_output_for_mask=zero_output_for_mask,
             unroll=unroll,
         )
-        # The policy of the layer around the cell may be another one.
-        return _UnderPolicy(dtype=cell.dtype_policy)(run=run)
     draws_masks = hasattr(cell, "get_recurrent_dropout_mask")
     if draws_masks:
         # It draws its masks when it is first asked for them, which must not
@@ -120,13 +114,6 @@ def output_shape_of(cell: Any) -> tuple[int, ...]:
     if size is None:
         size = keras.tree.flatten(cell.state_size)[0]
     return (size,) if isinstance(size, int) else tuple(size)
-
-
-class _UnderPolicy(keras.Layer):
-    """Casts weights as its dtype policy says while a function runs."""
-
-    def call(self, run: Callable[[], Any]) -> Any:
-        return run()
 
 
 def _step_of(cell: Any, training: bool, constants: Any) -> Any:

@@ -1,8 +1,10 @@
 """A cell over a batch of sequences, by the fastest way there is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
@@ -64,7 +66,17 @@ def run_cell(
             unroll,
         )
 
-    return side_by_side(run, sequences, list(states), mask)
+    # The inputs may be integers, or of the policy of the layer around the cell.
+    sequences = tf.cast(sequences, cell.compute_dtype)
+    policy = _UnderPolicy(name=cell.name, dtype=cell.dtype_policy)
+    return policy(run=partial(side_by_side, run, sequences, list(states), mask))
+
+
+class _UnderPolicy(keras.Layer):
+    """Casts weights as its dtype policy says while a function runs."""
+
+    def call(self, run: Callable[[], Any]) -> Any:
+        return run()
 
 
 def _run(
