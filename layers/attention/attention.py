@@ -32,8 +32,8 @@ class Attention(keras.Layer):
     memory is the same for all queries: where queries come one by one, compute
     it once with `project_memory` and pass it as `keys`.
 
-    A subclass defines `build`, `project_memory`, `score` and, where queries
-    are projected, `project_query`.
+    A subclass defines `build`, which adds the `memory_kernel` (M, A), `score`
+    and, where queries are projected, `project_query`.
 
     Args:
         units: Positive integer A, size of the space in which query and memory
@@ -102,7 +102,10 @@ class Attention(keras.Layer):
         Args:
             memory: (B, S, M).
         """
-        raise NotImplementedError
+        # Cast here: outside of `call` Keras does not.
+        memory = tf.cast(memory, self.compute_dtype)
+        kernel = tf.cast(self.memory_kernel, self.compute_dtype)
+        return product(memory, kernel)
 
     def project_query(
         self, query: Any, dot: Callable[..., Any] = product

@@ -83,13 +83,11 @@ class BahdanauAttention(Attention):
             )
 
     def project_memory(self, memory: Any) -> Any:
-        # Cast here: outside of `call` Keras does not.
-        memory = tf.cast(memory, self.compute_dtype)
-        kernel = tf.cast(self.memory_kernel, self.compute_dtype)
-        bias = None
+        keys = super().project_memory(memory)
         if self.normalize:
-            bias = tf.cast(self.score_bias, self.compute_dtype)
-        return product(memory, kernel, bias)
+            # Here once, rather than in each score.
+            keys = keys + tf.cast(self.score_bias, keys.dtype)
+        return keys
 
     def project_query(
         self, query: Any, dot: Callable[..., Any] = product

@@ -7,7 +7,6 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.attention.attention import Attention
-from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -89,12 +88,9 @@ class LuongAttention(Attention):
             )
 
     def project_memory(self, memory: Any) -> Any:
-        # Cast here: outside of `call` Keras does not.
-        memory = tf.cast(memory, self.compute_dtype)
         if self.form == "dot":
-            return memory
-        kernel = tf.cast(self.memory_kernel, self.compute_dtype)
-        return product(memory, kernel)
+            return tf.cast(memory, self.compute_dtype)
+        return super().project_memory(memory)
 
     def score(self, query: Any, keys: Any) -> Any:
         scores = tf.matmul(query, keys, transpose_b=True)
