@@ -1,11 +1,13 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from keras_recurrent.pipelines.recipe import (
     CELL_NAMES,
+    Attention,
     Recipe,
     RecipeError,
     load_recipe,
@@ -127,6 +129,12 @@ def test_the_cells_are_those_of_the_registry() -> None:
     from keras_recurrent.layers.cells import CELLS
 
     assert sorted(CELLS) == list(CELL_NAMES)
+
+
+def test_the_attentions_are_those_of_the_registry() -> None:
+    from keras_recurrent.layers.attention import ATTENTIONS
+
+    assert sorted(ATTENTIONS) == sorted(get_args(Attention))
 
 
 @pytest.mark.parametrize("name", CELL_NAMES)
