@@ -13,10 +13,20 @@ from keras_recurrent.layers.attention.attention import Attention as Attention
 from keras_recurrent.layers.attention.bahdanau_attention import (
     BahdanauAttention as BahdanauAttention,
 )
+from keras_recurrent.layers.attention.coverage_attention import (
+    CoverageAttention as CoverageAttention,
+)
+from keras_recurrent.layers.attention.location_sensitive_attention import (
+    LocationSensitiveAttention as LocationSensitiveAttention,
+)
 from keras_recurrent.layers.attention.luong_attention import (
     LuongAttention as LuongAttention,
 )
 from keras_recurrent.layers.attention.memory import Memory as Memory
+from keras_recurrent.layers.attention.monotonic import Monotonic as Monotonic
+from keras_recurrent.layers.attention.multi_head_attention import (
+    MultiHeadAttention as MultiHeadAttention,
+)
 from keras_recurrent.layers.attention_cell import (
     AttentionCell as AttentionCell,
 )

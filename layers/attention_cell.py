@@ -1,7 +1,8 @@
 """A stack of recurrent cells that looks at a memory at each step."""
 
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -32,7 +33,9 @@ class AttentionState(NamedTuple):
     cells: list[list[Any]]
     """The states of each cell of the stack, each (B, U)."""
     attention: Any
-    """(B, N), the output of the step before, for input feeding."""
+    """(B, N), what attention made at the step before, for input feeding."""
+    looks: list[list[Any]]
+    """The states of each attention, each (B, S); most have none."""
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -52,29 +55,40 @@ class AttentionCell(keras.Layer):
         c_t, a_t = attention(s_t, memory)
         y_t      = tanh(W·[c_t, s_t])
 
-    where s is the output of the topmost cell. With input feeding (Luong et
-    al. 2015, section 3.3) the cells read y_{t-1} as well: [x_t, …, y_{t-1}].
+    where s is the output of the stack. With input feeding (Luong et al. 2015,
+    section 3.3) the cells read y_{t-1} as well: [x_t, …, y_{t-1}]. Without
+    `units` there is no W: y_t = c_t.
+
+    There may be several attentions, each to a memory of its own. All get the
+    same query, and c_t are their contexts side by side.
 
     Args:
-        cells: The cells of the stack, the first one reads the inputs.
-        attention: The attention layer.
-        units: Positive integer N, size of the output y.
+        cells: One cell, or those of a stack, the first one reads the inputs.
+        attention: The attention layer, or several.
+        units: Positive integer N, size of y; None for the bare context.
         query: Which state asks: "previous_state" or "new_state".
-        input_feeding: Whether the cells read the output of the step before.
+        input_feeding: Whether the cells read the y of the step before.
+        activation: Of y; None for a linear one. Unused without `units`.
+        output_attention: Whether the output is y rather than s.
+        residual: Whether each cell above the first adds its inputs to its
+            outputs.
 
     Call arguments (one step):
         inputs: (R, D), R rows. There may be several rows for each sentence
             of the memory, next to each other (hypotheses of a beam search):
             R = B·K, and the memory is not copied for them.
         state: `AttentionState` of R rows.
-        memory: `Memory` of B sentences, from `prepare_memory`.
+        memory: The memories of B sentences, from `prepare_memory`.
         training: Whether to apply dropout.
 
     Returns:
-        The output y_t (R, N), the alignments a_t (R, S) and the new state.
+        The output y_t (R, N), or s_t (R, U) without `output_attention`; the
+        alignments a_t (R, S), a list of them if there are several
+        attentions; and the new state.
 
     Raises:
-        ValueError: `query` is not one of the two.
+        ValueError: `query` is not one of the two; nothing would read what
+            attention makes; or cells of a residual stack differ in size.
 
     References:
         Bahdanau et al. (2015), arXiv:1409.0473.
@@ -83,11 +97,14 @@ class AttentionCell(keras.Layer):
 
     def __init__(
         self,
-        cells: Sequence[RecurrentCell],
-        attention: Attention,
-        units: int,
+        cells: RecurrentCell | Sequence[RecurrentCell],
+        attention: Attention | Sequence[Attention],
+        units: int | None,
         query: Query = "previous_state",
         input_feeding: bool = False,
+        activation: Any = "tanh",
+        output_attention: bool = True,
+        residual: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -96,21 +113,52 @@ class AttentionCell(keras.Layer):
                 "`query` must be 'previous_state' or 'new_state'. "
                 f"Received: query={query!r}"
             )
-        self.cells = list(cells)
-        self.attention = attention
+        if not (output_attention or input_feeding) and (
+            units or query == "new_state"
+        ):
+            raise ValueError(
+                "Without `output_attention`, what attention makes is read "
+                "with `input_feeding`, or its context with `units=None` and "
+                '`query="previous_state"`. Received: '
+                f"input_feeding={input_feeding}, units={units}, query={query!r}"
+            )
+        self.cells = [cells] if isinstance(cells, keras.Layer) else list(cells)
+        sizes = [cell.output_size for cell in self.cells]
+        if residual and len(set(sizes)) > 1:
+            raise ValueError(
+                "The cells of a residual stack must have outputs of the same "
+                f"size. Received: sizes {sizes}"
+            )
+        self.attentions = (
+            [attention] if isinstance(attention, Attention) else list(attention)
+        )
         self.units = units
         self.query = query
         self.input_feeding = input_feeding
-        self.output_layer = keras.layers.Dense(
-            units, activation="tanh", use_bias=False, dtype=self.dtype_policy
-        )
+        self.activation = keras.activations.get(activation)
+        self.output_attention = output_attention
+        self.residual = residual
 
     def build(self, input_shape: Any, memory_shape: Any) -> None:
+        """Build all parts.
+
+        Args:
+            input_shape: (…, D).
+            memory_shape: (…, M), or a list of such shapes, one for each
+                attention.
+        """
+        memory_shapes = self._of_each(memory_shape)
+        self._context_size = sum(
+            attention.context_size(shape[-1])
+            for attention, shape in zip(
+                self.attentions, memory_shapes, strict=True
+            )
+        )
         size = input_shape[-1]
         if self.query == "previous_state":
-            size += memory_shape[-1]
+            size += self._context_size
         if self.input_feeding:
-            size += self.units
+            size += self.attention_size
         self._input_sizes = []
         for cell in self.cells:
             self._input_sizes.append(size)
@@ -118,27 +166,52 @@ class AttentionCell(keras.Layer):
             if not cell.built:
                 cell.build((None, size))
             size = cell.output_size
-        if not self.attention.built:
-            self.attention.build((None, size), memory_shape)
-        self.output_layer.build((None, memory_shape[-1] + size))
+        for attention, shape in zip(
+            self.attentions, memory_shapes, strict=True
+        ):
+            if not attention.built:
+                attention.build((None, size), shape)
+        self.output_kernel = None
+        if self.units:
+            self.output_kernel = self.add_weight(
+                shape=(self._context_size + size, self.units),
+                name="output_kernel",
+                initializer="glorot_uniform",
+            )
+
+    @property
+    def attention_size(self) -> int:
+        """Size N of what attention makes, y."""
+        return self.units or self._context_size
+
+    @property
+    def output_size(self) -> int:
+        """Size of the output."""
+        if self.output_attention:
+            return self.attention_size
+        return self.cells[-1].output_size
 
     def call(
         self,
         inputs: Any,
         state: AttentionState,
-        memory: Memory,
+        memory: Memory | list[Memory],
         training: bool = False,
     ) -> tuple[Any, Any, AttentionState]:
+        memories = self._of_each(memory)
         dropout = self._dropout(tf.shape(inputs)[0], training)
-        noise = self._noise((tf.shape(inputs)[0],), training)
+        noise = self._noise((tf.shape(inputs)[0],), memories, training)
         inputs = self._project_inputs(inputs, dropout)
-        return self._step((inputs, noise), state, memory, dropout)
+        output, alignments, state = self._step(
+            (inputs, *noise), state, memories, dropout
+        )
+        return output, self._one_or_all(alignments), state
 
     def run(
         self,
         sequences: Any,
         state: AttentionState,
-        memory: Memory,
+        memory: Memory | list[Memory],
         training: bool = False,
     ) -> tuple[Any, Any]:
         """Run over the time steps of known inputs (teacher forcing).
@@ -149,60 +222,86 @@ class AttentionCell(keras.Layer):
         Args:
             sequences: (B, T, D).
             state: `AttentionState` of B rows.
-            memory: `Memory` of B sentences.
+            memory: The memories of B sentences.
             training: Whether to apply dropout.
 
         Returns:
-            The outputs (B, T, N) and the alignments (B, T, S).
+            The outputs (B, T, N) and the alignments (B, T, S), a list of them
+            if there are several attentions.
         """
+        memories = self._of_each(memory)
         if self.query == "new_state" and not self.input_feeding:
-            for cell, states in zip(self.cells, state.cells, strict=True):
-                sequences, _ = run_cell(
-                    cell, sequences, states, training=training
-                )
-            context, alignments = self._attend(sequences, memory)
-            return self._output(context, sequences), alignments
+            return self._run_cells_first(sequences, state, memories, training)
 
-        def run(sequences: Any, state: AttentionState, memory: Memory) -> Any:
-            return self._run(sequences, state, memory, training)
+        def run(sequences: Any, state: AttentionState, memories: Any) -> Any:
+            return self._run(sequences, state, memories, training)
 
-        return side_by_side(run, sequences, state, memory)
+        outputs, alignments = side_by_side(run, sequences, state, memories)
+        return outputs, self._one_or_all(alignments)
 
-    def prepare_memory(self, values: Any, mask: Any = None) -> Memory:
-        """Project a memory, once for all steps.
+    def prepare_memory(
+        self, values: Any, mask: Any = None
+    ) -> Memory | list[Memory]:
+        """Do once what all steps need of a memory.
 
         Args:
-            values: (B, S, M).
-            mask: (B, S), boolean, True at the positions that count.
+            values: (B, S, M); if there are several attentions a list, one for
+                each.
+            mask: (B, S), boolean, True at the positions that count, or None;
+                if there are several attentions a list, or None.
         """
-        return Memory(values, self.attention.project_memory(values), mask)
+        if len(self.attentions) == 1:
+            return self.attentions[0].prepare_memory(values, mask)
+        masks = [None] * len(self.attentions) if mask is None else mask
+        return [
+            attention.prepare_memory(*pair)
+            for attention, *pair in zip(
+                self.attentions, values, masks, strict=True
+            )
+        ]
 
     def get_initial_state(
-        self, batch_size: Any = None, cells: list[list[Any]] | None = None
+        self,
+        memory: Memory | list[Memory],
+        cells: list[list[Any]] | None = None,
     ) -> AttentionState:
         """Return the state before the first step.
 
         Args:
-            batch_size: Number of rows.
-            cells: The states of the cells; zeros by default.
+            memory: From `prepare_memory`.
+            cells: The states of the cells; zeros, one row for each sentence,
+                by default.
         """
+        memories = self._of_each(memory)
         if cells is None:
+            rows = tf.shape(memories[0].values)[0]
             cells = [
-                cell.get_initial_state(batch_size=batch_size)
-                for cell in self.cells
+                cell.get_initial_state(batch_size=rows) for cell in self.cells
             ]
+        else:
+            rows = tf.shape(cells[0][0])[0]
         return AttentionState(
-            cells, tf.zeros((batch_size, self.units), self.compute_dtype)
+            cells,
+            tf.zeros((rows, self.attention_size), self.compute_dtype),
+            [
+                attention.get_initial_state(one, rows)
+                for attention, one in zip(
+                    self.attentions, memories, strict=True
+                )
+            ],
         )
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return super().get_config() | {
             "cells": [serialize(cell) for cell in self.cells],
-            "attention": serialize(self.attention),
+            "attention": [serialize(one) for one in self.attentions],
             "units": self.units,
             "query": self.query,
             "input_feeding": self.input_feeding,
+            "activation": keras.activations.serialize(self.activation),
+            "output_attention": self.output_attention,
+            "residual": self.residual,
         }
 
     @classmethod
@@ -213,144 +312,264 @@ class AttentionCell(keras.Layer):
                 config
                 | {
                     "cells": [deserialize(cell) for cell in config["cells"]],
-                    "attention": deserialize(config["attention"]),
+                    "attention": [
+                        deserialize(one) for one in config["attention"]
+                    ],
                 }
             )
         )
+
+    def _run_cells_first(
+        self,
+        sequences: Any,
+        state: AttentionState,
+        memories: list[Memory],
+        training: bool,
+    ) -> tuple[Any, Any]:
+        """Run where no step of the cells needs attention."""
+        for i, (cell, states) in enumerate(
+            zip(self.cells, state.cells, strict=True)
+        ):
+            outputs, _ = run_cell(cell, sequences, states, training=training)
+            sequences = sequences + outputs if self.residual and i else outputs
+        looks = [
+            attention(sequences, memory, state=look, training=training)
+            for attention, memory, look in zip(
+                self.attentions, memories, state.looks, strict=True
+            )
+        ]
+        contexts, alignments = zip(*looks, strict=True)
+        outputs = tf.concat(contexts, axis=-1)
+        if self.output_kernel is not None:
+            outputs = tf.concat([outputs, sequences], axis=-1)
+            outputs = self.activation(product(outputs, self.output_kernel))
+        return outputs, self._one_or_all(alignments)
 
     def _run(
         self,
         sequences: Any,
         state: AttentionState,
-        memory: Memory,
+        memories: list[Memory],
         training: bool,
     ) -> tuple[Any, Any]:
+        """Run where steps of the cells need attention."""
         batch_size = tf.shape(sequences)[0]
         dropout = self._dropout(batch_size, training)
+        shape = (tf.shape(sequences)[1], batch_size)
         inputs = (
             self._project_inputs(swap_batch_and_time(sequences), dropout),
-            self._noise((tf.shape(sequences)[1], batch_size), training),
+            *self._noise(shape, memories, training),
         )
-        top = _position(self._top(state), state.cells[-1])
         in_graph = not tf.executing_eagerly()
-        if training and in_graph and self._is_linear and top is not None:
-            return self._run_trained(inputs, state, memory, dropout, top)
+        if training and in_graph and self._is_linear:
+            asked = self._positions_of_outputs(state)
+            if asked is not None:
+                return self._run_trained(
+                    inputs, state, memories, dropout, asked
+                )
 
         def step(inputs: Any, state: AttentionState) -> tuple[Any, Any]:
             output, alignments, state = self._step(
-                inputs, state, memory, dropout
+                inputs, state, memories, dropout
             )
             return (output, alignments), state
 
-        steps = tf.shape(memory.values)[1]
         (outputs, alignments), _, _ = recurrence(
             step,
             inputs,
             state,
             (
-                tf.zeros((batch_size, self.units), self.compute_dtype),
-                tf.zeros((batch_size, steps), self.compute_dtype),
+                tf.zeros((batch_size, self.output_size), self.compute_dtype),
+                [
+                    tf.zeros(tf.shape(memory.keys)[:2], self.compute_dtype)
+                    for memory in memories
+                ],
             ),
         )
-        return swap_batch_and_time(outputs), swap_batch_and_time(alignments)
+        return swap_batch_and_time(outputs), tf.nest.map_structure(
+            swap_batch_and_time, alignments
+        )
 
     def _run_trained(
         self,
         inputs: Any,
         state: AttentionState,
-        memory: Memory,
+        memories: list[Memory],
         dropout: "_Dropout",
-        top: int,
+        asked: list[int],
     ) -> tuple[Any, Any]:
         """Run with a gradient made for the loop, see `trained_loop`.
 
         Args:
             inputs: From `_project_inputs` and `_noise`, time-major.
-            state, memory, dropout: Of the run.
-            top: Which state of the topmost cell is its output.
+            state, memories, dropout: Of the run.
+            asked: Which states the query is the sum of.
         """
-        steps = _Steps(self, state, (memory, dropout))
-        first_of_top = sum(len(states) for states in state.cells[:-1])
-        outputs, _, (asked,) = trained_loop(
+        steps = _Steps(self, state, (memories, dropout))
+        flat = tf.nest.flatten(state)
+        places = list(range(len(tf.nest.flatten(state[:2])), len(flat)))
+        outputs, _, sequences = trained_loop(
             steps,
             inputs,
-            tf.nest.flatten(state),
+            flat,
             constants=steps.constants,
-            sequences_of=[first_of_top + top],
+            sequences_of=[*asked, *places],
             # XLA would compile a graph for each pair of lengths.
-            jit_compile=bool(inputs[0].shape[0] and memory.values.shape[1]),
+            jit_compile=bool(
+                inputs[0].shape[0]
+                and all(memory.keys.shape[1] for memory in memories)
+            ),
         )
+        query = _sum(sequences[: len(asked)])
+        states = sequences[len(asked) :]
         if self.query == "previous_state":
-            asked = before(asked, self._top(state))
+            query = before(query, self._query_of(state))
+        states = [
+            swap_batch_and_time(before(sequence, flat[i]))
+            for i, sequence in zip(places, states, strict=True)
+        ]
         # All at once, in case they are asked for.
-        _, alignments = self._attend(swap_batch_and_time(asked), memory)
+        query = swap_batch_and_time(query)
+        looks = tf.nest.pack_sequence_as(state.looks, states)
+        noise = {i: swap_batch_and_time(one) for i, one in inputs[2].items()}
+        alignments = []
+        for i, attention in enumerate(self.attentions):
+            queries = attention.project_query(query)
+            alignments.append(
+                attention.attend(queries, memories[i], looks[i], noise.get(i))[
+                    1
+                ]
+            )
         return swap_batch_and_time(outputs), alignments
 
     def _step(
         self,
         inputs: Any,
         state: AttentionState,
-        memory: Memory,
+        memories: list[Memory],
         dropout: "_Dropout",
         dot: Dot = plain_dot,
         gate: Gate = plain_gate,
-    ) -> tuple[Any, Any, AttentionState]:
+    ) -> tuple[Any, list[Any], AttentionState]:
         """Run one step.
 
         Args:
             inputs: From `_project_inputs` and `_noise`.
-            state, memory, dropout: Of the step.
+            state, memories, dropout: Of the step.
             dot, gate: As in `RecurrentCell.step`.
+
+        Returns:
+            The output, the alignments of each attention and the new state.
         """
-        projected, noise = inputs
-        read, context, alignments = [], None, None
+        projected, cell_noise, look_noise = inputs
+        read: list[Any] = []
+        contexts: list[Any] = []
+        alignments: list[Any] = []
         if self.query == "previous_state":
-            context, alignments = self._attend_rows(
-                self._top(state), memory, dot
+            contexts, alignments = self._look_of_rows(
+                self._query_of(state), memories, state.looks, look_noise, dot
             )
-            read.append(context)
+            read.extend(contexts)
         if self.input_feeding:
             read.append(state.attention)
-        output, new_states = None, []
+        output: Any = None
+        new_states = []
         for i, (cell, states, masks) in enumerate(
             zip(self.cells, state.cells, dropout, strict=True)
         ):
-            if output is None:
+            below = output
+            if below is None:
                 projected = self._project_rest(projected, read, masks, dot)
             else:
-                output = output if masks[0] is None else output * masks[0]
-                projected = _project(cell, output, dot)
-            if i in noise:
-                projected = [projected, noise[i]]
+                dropped = below if masks[0] is None else below * masks[0]
+                projected = _project(cell, dropped, dot)
+            if i in cell_noise:
+                projected = [projected, cell_noise[i]]
             output, states = cell.step(
                 projected, states, _with_mask(dot, masks[1]), gate
             )
+            if self.residual and below is not None:
+                output = output + below
             new_states.append(states)
         if self.query == "new_state":
-            context, alignments = self._attend_rows(output, memory, dot)
-        kernel = self.output_layer.kernel
-        size = memory.values.shape[-1]
-        output = dot(context, kernel, rows=slice(size), drop=False) + dot(
-            output, kernel, rows=slice(size, None), drop=False
+            contexts, alignments = self._look_of_rows(
+                output, memories, state.looks, look_noise, dot
+            )
+        attention = self._attention_of(contexts, output, dot, gate)
+        looks = [
+            one.next_state(look, alignment)
+            for one, look, alignment in zip(
+                self.attentions, state.looks, alignments, strict=True
+            )
+        ]
+        return (
+            attention if self.output_attention else output,
+            alignments,
+            AttentionState(new_states, attention, looks),
         )
-        output = gate("attention", keras.activations.tanh, output)
-        return output, alignments, AttentionState(new_states, output)
 
-    def _top(self, state: AttentionState) -> Any:
-        """The output of the topmost cell."""
-        return self.cells[-1].output_of(state.cells[-1])
+    def _attention_of(
+        self, contexts: list[Any], output: Any, dot: Dot, gate: Gate
+    ) -> Any:
+        """Return y of one step."""
+        if self.output_kernel is None:
+            return contexts[0] if len(contexts) == 1 else tf.concat(contexts, 1)
+        parts, start = [], 0
+        for part in [*contexts, output]:
+            rows = slice(start, start + part.shape[-1])
+            parts.append(dot(part, self.output_kernel, rows=rows, drop=False))
+            start = rows.stop
+        return gate("attention", self.activation, _sum(parts))
+
+    def _query_of(self, state: AttentionState) -> Any:
+        """The output of the stack at the step before."""
+        outputs = [
+            cell.output_of(states)
+            for cell, states in zip(self.cells, state.cells, strict=True)
+        ]
+        return _sum(outputs) if self.residual else outputs[-1]
+
+    def _positions_of_outputs(self, state: AttentionState) -> list[int] | None:
+        """Numbers of the states that sum up to the output of the stack.
+
+        None if it is no sum of states.
+        """
+        flat = tf.nest.flatten(state.cells)
+        positions = [
+            _position(cell.output_of(states), flat)
+            for cell, states in zip(self.cells, state.cells, strict=True)
+        ]
+        needed = positions if self.residual else positions[-1:]
+        known = [place for place in needed if place is not None]
+        return known if len(known) == len(needed) else None
 
     @property
     def _is_linear(self) -> bool:
         """Whether all cells project their inputs by one product."""
         return all(_is_linear(cell) for cell in self.cells)
 
-    def _noise(self, shape: Any, training: bool) -> dict[int, Any]:
-        """Draw the random numbers of those cells that need them."""
-        drawn = {
-            i: cell.noise(shape, training) for i, cell in enumerate(self.cells)
-        }
-        return {i: noise for i, noise in drawn.items() if noise is not None}
+    def _noise(
+        self, shape: Any, memories: list[Memory], training: bool
+    ) -> tuple[dict[int, Any], dict[int, Any]]:
+        """Draw the random numbers of those parts that need them.
+
+        Args:
+            shape: (T, B), or (B,) for one step.
+            memories, training: Of the run.
+
+        Returns:
+            Those of cells and those of attentions, by number.
+        """
+        of_cells = [cell.noise(shape, training) for cell in self.cells]
+        of_attentions = [
+            attention.noise(shape, memory, training)
+            for attention, memory in zip(self.attentions, memories, strict=True)
+        ]
+        cells, attentions = (
+            {i: noise for i, noise in enumerate(drawn) if noise is not None}
+            for drawn in (of_cells, of_attentions)
+        )
+        return cells, attentions
 
     def _project_inputs(self, inputs: Any, dropout: "_Dropout") -> Any:
         """Do for the inputs (…, B, D) alone what can be done before a loop."""
@@ -387,34 +606,62 @@ class AttentionCell(keras.Layer):
             end = rows.stop
         return inputs
 
-    def _attend(self, query: Any, memory: Memory) -> tuple[Any, Any]:
-        return self.attention(
-            query, memory.values, keys=memory.keys, memory_mask=memory.mask
-        )
+    def _look_of_rows(
+        self,
+        query: Any,
+        memories: list[Memory],
+        looks: list[list[Any]],
+        noise: dict[int, Any],
+        dot: Dot,
+    ) -> tuple[list[Any], list[Any]]:
+        """Attend with B·K rows, K queries for each sentence.
 
-    def _attend_rows(
-        self, query: Any, memory: Memory, dot: Dot
-    ) -> tuple[Any, Any]:
-        """Attend with B·K rows, K queries for each sentence."""
-        query = self.attention.project_query(query, partial(dot, drop=False))
-        sentences = tf.shape(memory.values)[0]
-        steps = tf.shape(memory.values)[1]
+        Args:
+            query: (R, U).
+            memories: Of B sentences.
+            looks: The states of each attention, each (R, S).
+            noise: (R, S), for those attentions that need it.
+            dot: As in `RecurrentCell.step`.
+
+        Returns:
+            For each attention the context (R, M) and the alignments (R, S).
+        """
         rows = tf.shape(query)[0]
-        # `per` and not -1, which cannot be resolved for an empty batch.
-        per = rows // tf.maximum(sentences, 1)
-        context, alignments = self.attention.attend(
-            tf.reshape(query, (sentences, per, query.shape[-1])),
-            memory.values,
-            memory.keys,
-            memory.mask,
-        )
-        return (
-            tf.reshape(context, (rows, memory.values.shape[-1])),
-            tf.reshape(alignments, (rows, steps)),
-        )
+        contexts, alignments = [], []
+        for i, (attention, memory, look) in enumerate(
+            zip(self.attentions, memories, looks, strict=True)
+        ):
+            sentences = tf.shape(memory.keys)[0]
+            # Known sizes stay known, as loops want it.
+            steps = memory.keys.shape[1] or tf.shape(memory.keys)[1]
+            # `per` and not -1, which cannot be resolved for an empty batch.
+            per = rows // tf.maximum(sentences, 1)
 
-    def _output(self, context: Any, output: Any) -> Any:
-        return self.output_layer(tf.concat([context, output], axis=-1))
+            def by_sentence(
+                x: Any, sentences: Any = sentences, per: Any = per
+            ) -> Any:
+                size = x.shape[-1] or tf.shape(x)[-1]
+                return tf.reshape(x, (sentences, per, size))
+
+            context, alignment = attention.attend(
+                by_sentence(
+                    attention.project_query(query, partial(dot, drop=False))
+                ),
+                memory,
+                [by_sentence(one) for one in look],
+                by_sentence(noise[i]) if i in noise else None,
+            )
+            contexts.append(tf.reshape(context, (rows, context.shape[-1])))
+            alignments.append(tf.reshape(alignment, (rows, steps)))
+        return contexts, alignments
+
+    def _of_each(self, given: Any) -> list[Any]:
+        """Return a list of what is given for each attention."""
+        return [given] if len(self.attentions) == 1 else list(given)
+
+    def _one_or_all(self, results: Sequence[Any]) -> Any:
+        """Return what is given back for each attention."""
+        return results[0] if len(self.attentions) == 1 else list(results)
 
     def _dropout(self, rows: Any, training: bool) -> "_Dropout":
         """Draw the dropout masks of all cells, for one pass over time."""
@@ -444,13 +691,13 @@ class _Steps:
         self,
         cell: AttentionCell,
         state: AttentionState,
-        rest: tuple[Memory, _Dropout],
+        rest: tuple[list[Memory], _Dropout],
     ) -> None:
         self.cell = cell
         self.state = state
         self.rest = rest
         self.variables = cell.variables
-        self.output_size = cell.units
+        self.output_size = cell.output_size
         self.compute_dtype = cell.compute_dtype
 
     @property
@@ -462,7 +709,7 @@ class _Steps:
         self, inputs: Any, states: Any, dot: Dot, gate: Gate, *constants: Any
     ) -> tuple[Any, list[Any]]:
         given = iter(constants)
-        memory, dropout = tf.nest.pack_sequence_as(
+        memories, dropout = tf.nest.pack_sequence_as(
             self.rest,
             [
                 None if leaf is None else next(given)
@@ -471,7 +718,7 @@ class _Steps:
         )
         state = tf.nest.pack_sequence_as(self.state, states)
         output, _, state = self.cell._step(
-            inputs, state, memory, dropout, dot, gate
+            inputs, state, memories, dropout, dot, gate
         )
         return output, tf.nest.flatten(state)
 
@@ -503,6 +750,11 @@ def _with_mask(dot: Dot, mask: Any | None) -> Dot:
         return dot(state, kernel, columns, drop=False, rows=rows)
 
     return masked
+
+
+def _sum(tensors: list[Any]) -> Any:
+    """Add up, with `+`: `sum` would start from 0."""
+    return reduce(add, tensors)
 
 
 def _position(tensor: Any, tensors: list[Any]) -> int | None:

@@ -684,7 +684,8 @@ def _array_of(sequence: Any) -> Any:
 
 
 def _stack(array: Any, rows: Any) -> Any:
-    features = array.element_shape[1:]
+    # A state can be as long as the memory, which may be unknown.
+    features = [-1 if n is None else n for n in array.element_shape[1:]]
     sequence = stack(array, tf.concat([[rows], features], axis=0))
     return tf.ensure_shape(sequence, (None, *array.element_shape))
 

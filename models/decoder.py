@@ -32,7 +32,7 @@ class Decoder(keras.Layer):
         units: Units U of the cells, of the attention and of y.
         cell: Name of the cell, see `layers.cells.CELLS`.
         num_layers: Number of cells in the stack.
-        attention: "bahdanau" (additive) or "luong" (multiplicative).
+        attention: Name of the attention, see `layers.attention.ATTENTIONS`.
         query: Which state asks: "previous_state" (attention before the cells,
             Bahdanau et al. 2015) or "new_state" (after them, Luong et al.
             2015).
@@ -144,7 +144,7 @@ class Decoder(keras.Layer):
 
     def start(
         self, memory: Any, summary: Any, memory_mask: Any = None
-    ) -> tuple[Memory, AttentionState]:
+    ) -> tuple[Memory | list[Memory], AttentionState]:
         """Return the prepared memory and the state before the first token.
 
         Args:
@@ -159,13 +159,11 @@ class Decoder(keras.Layer):
             for i in stacked.free_states:
                 states[i] = tf.cast(next(bridged), states[i].dtype)
             cells.append(states)
-        state = self.attention_cell.get_initial_state(
-            tf.shape(summary)[0], cells
-        )
-        return self.attention_cell.prepare_memory(memory, memory_mask), state
+        prepared = self.attention_cell.prepare_memory(memory, memory_mask)
+        return prepared, self.attention_cell.get_initial_state(prepared, cells)
 
     def step(
-        self, ids: Any, state: AttentionState, memory: Memory
+        self, ids: Any, state: AttentionState, memory: Memory | list[Memory]
     ) -> tuple[Any, Any, AttentionState]:
         """Predict the token after `ids`.
 

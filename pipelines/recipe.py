@@ -72,7 +72,9 @@ def _length_penalty(value: object) -> object:
 
 T = TypeVar("T")
 Cell = Annotated[str, AfterValidator(_known_cell)]
-Attention = Literal["bahdanau", "luong"]
+Attention = Literal[
+    "bahdanau", "coverage", "location_sensitive", "luong", "multi_head"
+]
 Query = Literal["previous_state", "new_state"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]

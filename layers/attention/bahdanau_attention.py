@@ -22,7 +22,7 @@ class BahdanauAttention(Attention):
     inside of tanh. This is also what Luong et al. (2015) call "concat": their
     W·[query, memory_s] is W_q·query + W_m·memory_s.
 
-    Masks, keys and call arguments are those of `Attention`.
+    Masks, states and call arguments are those of `Attention`.
 
     Args:
         units: Positive integer A, size of the space in which query and memory
@@ -55,7 +55,7 @@ class BahdanauAttention(Attention):
         self.normalize = normalize
 
     def build(
-        self, query_shape: Any, memory_shape: Any, keys_shape: Any = None
+        self, query_shape: Any, memory_shape: Any, state_shape: Any = None
     ) -> None:
         self.query_kernel = self.add_weight(
             shape=(query_shape[-1], self.units),
@@ -94,13 +94,16 @@ class BahdanauAttention(Attention):
     ) -> Any:
         return dot(query, self.query_kernel)
 
-    def score(self, query: Any, keys: Any) -> Any:
-        meeting = query[:, :, tf.newaxis] + keys[:, tf.newaxis]
+    def score(self, query: Any, keys: Any, state: list[Any]) -> Any:
+        return self._score(query[:, :, tf.newaxis] + keys[:, tf.newaxis])
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"normalize": self.normalize}
+
+    def _score(self, meeting: Any) -> Any:
+        """Return v·tanh(meeting), (…, A) to (…)."""
         kernel = tf.convert_to_tensor(self.score_kernel)
         if self.normalize:
             length = tf.norm(tf.cast(kernel, tf.float32))
             kernel = self.score_length * kernel / tf.cast(length, kernel.dtype)
         return product(tf.tanh(meeting), kernel)[..., 0]
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"normalize": self.normalize}

@@ -22,7 +22,7 @@ class LuongAttention(Attention):
     over positions and units, so it is faster than `BahdanauAttention`, which
     is what Luong et al. call "concat".
 
-    Masks, keys and call arguments are those of `Attention`.
+    Masks, states and call arguments are those of `Attention`.
 
     Args:
         units: Positive integer A, size of the queries; for "dot", also of the
@@ -65,7 +65,7 @@ class LuongAttention(Attention):
         self.form = form
 
     def build(
-        self, query_shape: Any, memory_shape: Any, keys_shape: Any = None
+        self, query_shape: Any, memory_shape: Any, state_shape: Any = None
     ) -> None:
         sizes = {"query": query_shape[-1]}
         if self.form == "dot":
@@ -89,10 +89,10 @@ class LuongAttention(Attention):
 
     def project_memory(self, memory: Any) -> Any:
         if self.form == "dot":
-            return tf.cast(memory, self.compute_dtype)
+            return memory
         return super().project_memory(memory)
 
-    def score(self, query: Any, keys: Any) -> Any:
+    def score(self, query: Any, keys: Any, state: list[Any]) -> Any:
         scores = tf.matmul(query, keys, transpose_b=True)
         return self.score_length * scores if self.scale else scores
 

@@ -56,8 +56,8 @@ def attend(query, memory, mask, w_query, w_memory, v):
 
 def reference(cell, x, memory, states, mask):
     """The equations of the docstring, for a stack of two simple cells."""
-    attention = cell.attention.get_weights()
-    (w,) = cell.output_layer.get_weights()
+    attention = cell.attentions[0].get_weights()
+    w = cell.output_kernel.numpy()
     states, y = list(states), np.zeros((B, N))
     outputs, looks = [], []
     for t in range(T):
@@ -87,7 +87,7 @@ def test_equations(query, input_feeding, seed):
     x, memory, states, mask = data()
     expected = reference(cell, x, memory, states, mask)
     prepared = cell.prepare_memory(memory, mask)
-    start = cell.get_initial_state(B, [[state] for state in states])
+    start = cell.get_initial_state(prepared, [[state] for state in states])
     outputs, alignments = cell.run(tf.constant(x), start, prepared)
     np.testing.assert_allclose(outputs, expected[0], atol=1e-5)
     np.testing.assert_allclose(alignments, expected[1], atol=1e-5)
@@ -155,7 +155,7 @@ def test_gradients_of_a_run_are_those_of_the_steps(
                 tape.watch([x, memory])
                 prepared = cell.prepare_memory(memory, mask)
                 y, looks = compute(
-                    x, cell.get_initial_state(B, cells), prepared
+                    x, cell.get_initial_state(prepared, cells), prepared
                 )
                 loss = tf.reduce_sum(tf.sin(3.0 * y))
                 loss += tf.reduce_sum(tf.sin(5.0 * looks))
@@ -180,12 +180,13 @@ def test_zoneout_is_drawn_for_each_step(query, seed):
 
     @tf.function(autograph=False)
     def traced():
-        state, kept = cell.get_initial_state(B), []
+        state, kept = cell.get_initial_state(prepared), []
         for t in range(T):
             before = state.cells[0][0]
             _, _, state = cell(x[:, t], state, prepared, training=True)
             kept.append(state.cells[0][0] == before)
-        run = cell.run(x, cell.get_initial_state(B), prepared, training=True)
+        start = cell.get_initial_state(prepared)
+        run = cell.run(x, start, prepared, training=True)
         return tf.stack(kept), run[0]
 
     kept, output = traced()
@@ -202,8 +203,9 @@ def test_rows_of_a_beam_share_the_memory_of_their_sentence(query, seed):
     width = 3
     x = rng.normal(size=(B * width, D)).astype("float32")
     states = rng.normal(size=(2, B * width, U)).astype("float32")
-    state = cell.get_initial_state(B * width, [[s] for s in states])
-    shared = cell(x, state, cell.prepare_memory(memory, mask))
+    prepared = cell.prepare_memory(memory, mask)
+    state = cell.get_initial_state(prepared, [[s] for s in states])
+    shared = cell(x, state, prepared)
     copied = cell(
         x,
         state,
@@ -219,7 +221,7 @@ def test_rows_of_a_beam_share_the_memory_of_their_sentence(query, seed):
 
 def test_initial_state_is_zeros(seed):
     cell = build("new_state", True, [LSTMCell(U), GRUCell(U)])
-    state = cell.get_initial_state(B)
+    state = cell.get_initial_state(cell.prepare_memory(tf.ones((B, S, M))))
     assert isinstance(state, AttentionState)
     assert [len(states) for states in state.cells] == [2, 1]
     for tensor in tf.nest.flatten(state):
@@ -237,7 +239,8 @@ def test_a_sentence_has_one_dropout_mask(query, seed):
 
     @tf.function(autograph=False)
     def run(training):
-        return cell.run(x, cell.get_initial_state(40), memory, training)[0]
+        start = cell.get_initial_state(memory)
+        return cell.run(x, start, memory, training)[0]
 
     trained, plain = run(True).numpy(), run(False).numpy()
     np.testing.assert_allclose(trained, trained[:, :1] + 0 * trained)
@@ -261,7 +264,7 @@ def test_half_precision_is_near_full_precision(dtype, query, seed):
 
         def call(self, x, memory):
             prepared = self.cell.prepare_memory(memory, mask)
-            start = self.cell.get_initial_state(B)
+            start = self.cell.get_initial_state(prepared)
             return self.cell.run(x, start, prepared, training=True)
 
     outputs, expected = (
@@ -273,7 +276,7 @@ def test_half_precision_is_near_full_precision(dtype, query, seed):
         np.testing.assert_allclose(tf.cast(a, "float32"), b, atol=0.03)
     # A single step needs no layer around it.
     prepared = half.prepare_memory(memory, mask)
-    output, _, _ = half(x[:, 0], half.get_initial_state(B), prepared)
+    output, _, _ = half(x[:, 0], half.get_initial_state(prepared), prepared)
     np.testing.assert_allclose(
         tf.cast(output, "float32"), expected[0][:, 0], atol=0.03
     )
@@ -287,9 +290,10 @@ def test_config_round_trip(seed):
     clone.build((None, D), (None, None, M))
     clone.set_weights(cell.get_weights())
     x, memory, _, _ = data()
+    prepared = cell.prepare_memory(memory), clone.prepare_memory(memory)
     ours, theirs = (
-        one(x[:, 0], one.get_initial_state(B), one.prepare_memory(memory))[0]
-        for one in (cell, clone)
+        one(x[:, 0], one.get_initial_state(its), its)[0]
+        for one, its in zip((cell, clone), prepared, strict=True)
     )
     np.testing.assert_array_equal(ours, theirs)
 

@@ -105,7 +105,7 @@ def test_the_previous_state_asks(seed):
     _, alignments, _ = model.decoder.step(
         inputs["target"][:, 0], state, prepared
     )
-    _, expected = model.decoder.attention_cell.attention(
+    _, expected = model.decoder.attention_cell.attentions[0](
         state.cells[0][0], memory, memory_mask=mask
     )
     assert_close(alignments, expected)

@@ -95,18 +95,17 @@ def test_many_queries_are_as_many_single_ones(attention):
         np.testing.assert_allclose(alignments[:, t], alignment, atol=1e-6)
 
 
-def test_keys_are_the_projected_memory(attention):
+def test_a_memory_can_be_prepared_once(attention):
     query, memory, mask = data()
-    keys = attention.project_memory(memory)
+    prepared = attention.prepare_memory(memory, mask)
     np.testing.assert_allclose(
-        keys, memory @ attention.memory_kernel.numpy(), atol=1e-6
+        prepared.keys, memory @ attention.memory_kernel.numpy(), atol=1e-6
     )
-    with_keys = attention(query, memory, keys=keys, memory_mask=mask)
-    without = attention(query, memory, memory_mask=mask)
-    np.testing.assert_array_equal(with_keys[0], without[0])
-    # They are used, not computed again.
-    others = attention(query, memory, keys=keys + 1.0)
-    assert not np.allclose(others[1], attention(query, memory)[1])
+    at_once = attention(query, memory, memory_mask=mask)
+    np.testing.assert_array_equal(attention(query, prepared)[0], at_once[0])
+    # Its keys are used, not computed again.
+    others = prepared._replace(keys=prepared.keys + 1.0)
+    assert not np.allclose(attention(query, others)[1], at_once[1])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])

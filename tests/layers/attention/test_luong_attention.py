@@ -39,9 +39,8 @@ def test_equations(form, scale, seed):
         np.testing.assert_allclose(
             context[b, t], weights @ memory[b], atol=1e-5
         )
-    # One query alone, and keys made once.
-    keys = attention.project_memory(memory)
-    alone = attention(query[:, 1], memory, keys=keys, memory_mask=mask)
+    # One query alone, and a memory prepared once.
+    alone = attention(query[:, 1], attention.prepare_memory(memory, mask))
     np.testing.assert_allclose(alone[1], alignments[:, 1], atol=1e-6)
 
 
