@@ -3,6 +3,9 @@
 from keras_recurrent.layers.convert.addons_cells import (
     load_addons_weights as load_addons_weights,
 )
+from keras_recurrent.layers.convert.addons_decoder import (
+    load_addons_decoder_weights as load_addons_decoder_weights,
+)
 from keras_recurrent.layers.convert.keras_layers import (
     from_keras as from_keras,
 )

@@ -6,16 +6,23 @@ from typing import Any
 import numpy as np
 
 from keras_recurrent.layers.cells.esn_cell import ESNCell
+from keras_recurrent.layers.cells.gru_cell import GRUCell
 from keras_recurrent.layers.cells.layer_norm_lstm_cell import LayerNormLSTMCell
 from keras_recurrent.layers.cells.layer_norm_simple_rnn_cell import (
     LayerNormSimpleRNNCell,
 )
+from keras_recurrent.layers.cells.lstm_cell import LSTMCell
 from keras_recurrent.layers.cells.nas_cell import NASCell
 from keras_recurrent.layers.cells.peephole_lstm_cell import PeepholeLSTMCell
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
+from keras_recurrent.layers.cells.simple_rnn_cell import SimpleRNNCell
 
 # The weights in the order of `get_weights()` there.
+_OF_KERAS = ["kernel", "recurrent_kernel", "bias"]
 _NAMES: dict[type[RecurrentCell], list[str]] = {
+    GRUCell: _OF_KERAS,
+    LSTMCell: _OF_KERAS,
+    SimpleRNNCell: _OF_KERAS,
     ESNCell: ["recurrent_kernel", "kernel", "bias"],
     LayerNormLSTMCell: [
         "kernel",
@@ -47,11 +54,13 @@ def load_addons_weights(
     """Give a cell the weights of its like in tensorflow-addons.
 
     Make the cell with the arguments that the other one was made with: they
-    have the same names. All `tfa.rnn` cells have their like here.
+    have the same names. All `tfa.rnn` cells have their like here, and so have
+    Keras's, which are often used with them.
 
     Args:
         cell: An `ESNCell`, `LayerNormLSTMCell`, `LayerNormSimpleRNNCell`,
-            `NASCell` or `PeepholeLSTMCell`; it is built if it is not yet.
+            `NASCell` or `PeepholeLSTMCell`, or a `GRUCell`, `LSTMCell` or
+            `SimpleRNNCell`; it is built if it is not yet.
         weights: The arrays in the order of `get_weights()` there; or names to
             arrays as of `.weights` there, such as
             "rnn/layer_norm_lstm_cell/kernel_norm/gamma:0" or just "kernel".

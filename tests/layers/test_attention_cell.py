@@ -11,10 +11,14 @@ from keras_recurrent.layers import (
     AttentionCell,
     AttentionState,
     BahdanauAttention,
+    CoverageAttention,
     GRUCell,
     LayerNormLSTMCell,
+    LocationSensitiveAttention,
     LSTMCell,
     LuongAttention,
+    Monotonic,
+    MultiHeadAttention,
     NASCell,
     SimpleRNNCell,
 )
@@ -23,18 +27,21 @@ B, T, S, D, M, U, N = 3, 4, 5, 2, 3, 4, 6
 QUERIES = ["previous_state", "new_state"]
 
 
-def build(query, input_feeding, cells=None, attention=None, **kwargs):
+def build(
+    query, input_feeding, cells=None, attention=None, dtype=None, **options
+):
     if cells is None:
-        cells = [SimpleRNNCell(U, **kwargs), SimpleRNNCell(U, **kwargs)]
+        cells = [SimpleRNNCell(U, dtype=dtype), SimpleRNNCell(U, dtype=dtype)]
     cell = AttentionCell(
         cells,
-        attention or BahdanauAttention(5, **kwargs),
-        N,
+        attention or BahdanauAttention(5, dtype=dtype),
+        **{"units": N, "dtype": dtype} | options,
         query=query,
         input_feeding=input_feeding,
-        **kwargs,
     )
-    cell.build((None, D), (None, None, M))
+    shape = (None, None, M)
+    several = len(cell.attentions) > 1
+    cell.build((None, D), [shape] * len(cell.attentions) if several else shape)
     return cell
 
 
@@ -56,48 +63,105 @@ def attend(query, memory, mask, w_query, w_memory, v):
 
 def reference(cell, x, memory, states, mask):
     """The equations of the docstring, for a stack of two simple cells."""
-    attention = cell.attentions[0].get_weights()
-    w = cell.output_kernel.numpy()
-    states, y = list(states), np.zeros((B, N))
+
+    def look(query):
+        found = [
+            attend(query, memory, mask, *attention.get_weights())
+            for attention in cell.attentions
+        ]
+        contexts, looks = zip(*found, strict=True)
+        return np.concatenate(contexts, axis=1), looks
+
+    states, y = list(states), np.zeros((B, cell.attention_size))
+    s = states[0] + states[1] if cell.residual else states[1]
     outputs, looks = [], []
     for t in range(T):
         parts = [x[:, t]]
         if cell.query == "previous_state":
-            context, look = attend(states[-1], memory, mask, *attention)
+            context, looked = look(s)
             parts.append(context)
         if cell.input_feeding:
             parts.append(y)
         s = np.concatenate(parts, axis=1)
         for number, simple in enumerate(cell.cells):
             kernel, recurrent, bias = simple.get_weights()
+            below = s
             s = np.tanh(s @ kernel + states[number] @ recurrent + bias)
             states[number] = s
+            if cell.residual and number:
+                s = s + below
         if cell.query == "new_state":
-            context, look = attend(s, memory, mask, *attention)
-        y = np.tanh(np.concatenate([context, s], axis=1) @ w)
-        outputs.append(y)
-        looks.append(look)
-    return np.stack(outputs, 1), np.stack(looks, 1)
+            context, looked = look(s)
+        y = context
+        if cell.units:
+            y = np.concatenate([context, s], axis=1) @ cell.output_kernel
+            y = np.asarray(cell.activation(y))
+        outputs.append(y if cell.output_attention else s)
+        looks.append(looked)
+    return np.stack(outputs, 1), np.stack(looks, 2)  # looks: (1 or 2, B, T, S)
 
 
-@pytest.mark.parametrize("input_feeding", [False, True])
-@pytest.mark.parametrize("query", QUERIES)
-def test_equations(query, input_feeding, seed):
-    cell = build(query, input_feeding)
+PLAIN = [
+    {"query": query, "input_feeding": feeding}
+    for query, feeding in itertools.product(QUERIES, [False, True])
+]
+OPTIONS = [
+    {"activation": None, "residual": True},
+    {"units": None, "residual": True},
+    {"output_attention": False},
+    {"attention": lambda: [BahdanauAttention(5), BahdanauAttention(3)]},
+    {
+        "attention": lambda: [BahdanauAttention(5), BahdanauAttention(3)],
+        "units": None,
+        "output_attention": False,
+    },
+]
+
+
+def named(options):
+    make = options.get("attention")
+    return options | ({"attention": make()} if make else {})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *PLAIN,
+        *(
+            {"query": query, "input_feeding": True} | options
+            for query, options in itertools.product(QUERIES, OPTIONS)
+        ),
+        {"query": "new_state", "input_feeding": False, "residual": True},
+        {"query": "new_state", "input_feeding": False, "units": None},
+    ],
+)
+def test_equations(options, seed):
+    cell = build(**named(options))
+    several = len(cell.attentions) > 1
     x, memory, states, mask = data()
     expected = reference(cell, x, memory, states, mask)
-    prepared = cell.prepare_memory(memory, mask)
+    if several:
+        prepared = cell.prepare_memory([memory] * 2, [mask] * 2)
+    else:
+        prepared = cell.prepare_memory(memory, mask)
     start = cell.get_initial_state(prepared, [[state] for state in states])
-    outputs, alignments = cell.run(tf.constant(x), start, prepared)
-    np.testing.assert_allclose(outputs, expected[0], atol=1e-5)
-    np.testing.assert_allclose(alignments, expected[1], atol=1e-5)
+    for training in (False, True):
+        run = tf.function(cell.run, autograph=False)
+        outputs, looks = run(tf.constant(x), start, prepared, training=training)
+        np.testing.assert_allclose(outputs, expected[0], atol=1e-5)
+        looks = looks if several else [looks]
+        np.testing.assert_allclose(np.stack(looks), expected[1], atol=1e-5)
     # Step by step.
     state = start
     for t in range(T):
-        output, alignment, state = cell(x[:, t], state, prepared)
+        output, looks, state = cell(x[:, t], state, prepared)
         np.testing.assert_allclose(output, expected[0][:, t], atol=1e-5)
-        np.testing.assert_allclose(alignment, expected[1][:, t], atol=1e-5)
-        np.testing.assert_array_equal(state.attention, output)
+        looks = looks if several else [looks]
+        np.testing.assert_allclose(
+            np.stack(looks), expected[1][:, :, t], atol=1e-5
+        )
+        if cell.output_attention:
+            np.testing.assert_array_equal(state.attention, output)
 
 
 STACKS = {
@@ -106,23 +170,47 @@ STACKS = {
     "layer_norm": lambda: [LayerNormLSTMCell(U), GRUCell(U)],
     # This one puts out its second state.
     "nas": lambda: [NASCell(U)],
-    "luong": lambda: [GRUCell(U)],
+}
+# Each with its own choice of a stack and of other options.
+OTHERS = {
+    "layer_norm": {"cells": STACKS["layer_norm"]},
+    "nas": {"cells": STACKS["nas"]},
+    "luong": {"attention": lambda: LuongAttention(U, scale=True)},
+    "multi_head": {"attention": lambda: MultiHeadAttention(8, 2)},
+    "location": {"attention": lambda: LocationSensitiveAttention(5, 2, 3)},
+    "coverage": {"attention": lambda: CoverageAttention(5)},
+    "monotonic": {
+        "attention": lambda: BahdanauAttention(5, probability_fn="monotonic")
+    },
+    "monotonic_location": {
+        "attention": lambda: LocationSensitiveAttention(
+            5, 2, 3, probability_fn=Monotonic("recursive")
+        ),
+        "residual": True,
+    },
+    "residual": {"residual": True, "activation": None},
+    "bare": {"units": None, "output_attention": False},
 }
 
 
 RUNS = [
-    *itertools.product(QUERIES, [False, True], ["lstm_and_gru"], [True, False]),
-    *itertools.product(QUERIES, [True], ["layer_norm", "nas", "luong"], [True]),
+    *itertools.product(QUERIES, [False, True], [None], [True, False]),
+    *itertools.product(QUERIES, [True], OTHERS, [True]),
+    ("previous_state", True, "monotonic_location", False),
+    ("new_state", False, "monotonic_location", True),
 ]
 
 
-@pytest.mark.parametrize(("query", "input_feeding", "stack", "known"), RUNS)
+@pytest.mark.parametrize(("query", "input_feeding", "other", "known"), RUNS)
 def test_gradients_of_a_run_are_those_of_the_steps(
-    query, input_feeding, stack, known, seed
+    query, input_feeding, other, known, seed
 ):
     """With lengths known to the graph the loops are compiled."""
-    attention = LuongAttention(U, scale=True) if stack == "luong" else None
-    cell = build(query, input_feeding, STACKS[stack](), attention)
+    options = {"cells": STACKS["lstm_and_gru"]} | OTHERS.get(other, {})
+    for part in ("cells", "attention"):
+        if part in options:
+            options[part] = options[part]()
+    cell = build(query, input_feeding, **options)
     x, memory, states, mask = map(tf.constant, data())
     cells = [
         [states[i] for i in range(len(own.get_initial_state(1)))]
@@ -298,6 +386,60 @@ def test_config_round_trip(seed):
     np.testing.assert_array_equal(ours, theirs)
 
 
-def test_bad_query():
-    with pytest.raises(ValueError, match="query='sideways'"):
-        AttentionCell([GRUCell(U)], BahdanauAttention(5), N, query="sideways")
+@pytest.mark.parametrize("query", QUERIES)
+def test_noise_of_attention_is_drawn_for_each_step(query, seed):
+    attention = BahdanauAttention(
+        5, probability_fn=Monotonic(sigmoid_noise=3.0)
+    )
+    # Nothing but noise tells the sentences apart.
+    cell = build(query, True, attention=attention)
+    prepared = cell.prepare_memory(tf.ones((16, S, M)))
+    start = cell.get_initial_state(prepared)
+    run = tf.function(cell.run, autograph=False)
+    x = tf.ones((16, T, D))
+    quiet, noisy = (
+        run(x, start, prepared, training=training)[1].numpy()
+        for training in (False, True)
+    )
+    np.testing.assert_allclose(quiet, quiet[:1] + 0 * quiet, atol=1e-6)
+    for t in range(T):
+        assert len(np.unique(noisy[:, t].round(3), axis=0)) == 16
+
+
+def test_two_memories_of_different_length_and_size(seed):
+    attentions = [BahdanauAttention(5), LuongAttention(U)]
+    cell = AttentionCell(GRUCell(U), attentions, N)
+    cell.build((None, D), [(None, None, M), (None, None, 2)])
+    prepared = cell.prepare_memory([tf.ones((B, S, M)), tf.ones((B, 9, 2))])
+    start = cell.get_initial_state(prepared)
+    outputs, looks = cell.run(tf.ones((B, T, D)), start, prepared)
+    assert outputs.shape == (B, T, N)
+    assert [look.shape for look in looks] == [(B, T, S), (B, T, 9)]
+    clone = AttentionCell.from_config(cell.get_config())
+    assert clone.get_config() == cell.get_config()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"query": "sideways"}, "query='sideways'"),
+        ({"output_attention": False}, "units=6"),
+        (
+            {
+                "output_attention": False,
+                "units": None,
+                "query": "new_state",
+            },
+            "query='new_state'",
+        ),
+        ({"cells": [GRUCell(U), GRUCell(3)], "residual": True}, r"\[4, 3\]"),
+    ],
+)
+def test_bad_arguments(options, message):
+    arguments = {
+        "cells": GRUCell(U),
+        "attention": BahdanauAttention(5),
+        "units": N,
+    }
+    with pytest.raises(ValueError, match=message):
+        AttentionCell(**arguments | options)

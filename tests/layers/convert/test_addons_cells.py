@@ -8,9 +8,9 @@ import pytest
 from keras_recurrent.layers import (
     RNN,
     ESNCell,
-    GRUCell,
     LayerNormLSTMCell,
     LayerNormSimpleRNNCell,
+    MGUCell,
     NASCell,
     PeepholeLSTMCell,
 )
@@ -91,7 +91,7 @@ def named(**shapes):
             named(kernel=(), recurrent_kernel=(2, 2)),
             r"`kernel` must be a matrix. Received: .* shape \(\)",
         ),
-        (lambda: GRUCell(2), [], "one of .*PeepholeLSTMCell.*: <GRUCell"),
+        (lambda: MGUCell(2), [], "one of .*PeepholeLSTMCell.*: <MGUCell"),
     ],
 )
 def test_bad_weights(cell, weights, message):

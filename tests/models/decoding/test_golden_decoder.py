@@ -1,8 +1,7 @@
 """Attention decoders of tensorflow-addons 0.23, weights and results.
 
-The steps are written from the equations of its `AttentionWrapper`. There, id 0
-is a token like the others and the end is 2; here 0 is padding, so all ids move
-up by one.
+There, id 0 is a token like the others and the end is 2; here 0 is padding, so
+all ids move up by one.
 """
 
 from pathlib import Path
@@ -11,7 +10,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_recurrent.models import beam_search, greedy_search, score_target
+from keras_recurrent.layers import (
+    AttentionCell,
+    BahdanauAttention,
+    GRUCell,
+    LSTMCell,
+    LuongAttention,
+)
+from keras_recurrent.layers.convert import load_addons_decoder_weights
+from keras_recurrent.models import (
+    MaskedCrossentropy,
+    beam_search,
+    greedy_search,
+)
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 NAMES = (
@@ -23,75 +34,51 @@ START, END, L, B = 2, 3, 9, 3
 
 
 class Golden:
+    """A decoder of ours with the weights of one of theirs."""
+
     def __init__(self, name):
         self.arrays = dict(np.load(GOLDEN / f"{name}.npz"))
-        self.lstm = "lstm" in name
         self.mask = np.arange(7) < self.arrays["lengths"][:, np.newaxis]
-        cell = "lstm_cell" if self.lstm else "gru_cell"
-        self.kernel = self.weight(cell, "/kernel")
-        self.recurrent = self.weight(cell, "recurrent_kernel")
-        self.bias = self.weight(cell, "/bias")
-        self.keys = self["memory"] @ self.weight("memory_layer")
+        luong = "luong" in name
+        self.cell = AttentionCell(
+            LSTMCell(6) if "lstm" in name else GRUCell(6),
+            LuongAttention(6) if luong else BahdanauAttention(5),
+            None if "no_attention_layer" in name else 5,
+            query="new_state",
+            input_feeding=True,
+            activation=None,
+        )
+        self.cell.build((None, 4), (None, None, 4))
+        load_addons_decoder_weights(
+            self.cell,
+            {
+                name.removeprefix("wrap/w/"): array
+                for name, array in self.arrays.items()
+                if name.startswith("wrap/w/")
+            },
+        )
+        self.kernel, self.bias = (
+            self[name] for name in self.arrays if name.startswith("out/w/")
+        )
+        self.memory = self.cell.prepare_memory(self["memory"], self.mask)
 
     def __getitem__(self, name):
         return tf.constant(self.arrays[name])
 
-    def weight(self, *parts):
-        """The weight with all these parts in its name, or None."""
-        for name in self.arrays:
-            if "/w/" in name and all(part in name for part in parts):
-                return self[name]
-        return None
-
-    def cell(self, x, states):
-        if self.lstm:
-            h, c = states
-            gates = x @ self.kernel + h @ self.recurrent + self.bias
-            i, f, g, o = tf.split(gates, 4, axis=-1)
-            c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
-            h = tf.sigmoid(o) * tf.tanh(c)
-            return h, (h, c)
-        (h,) = states
-        of_x = tf.split(x @ self.kernel + self.bias[0], 3, axis=-1)
-        of_h = tf.split(h @ self.recurrent + self.bias[1], 3, axis=-1)
-        z = tf.sigmoid(of_x[0] + of_h[0])
-        r = tf.sigmoid(of_x[1] + of_h[1])
-        h = z * h + (1 - z) * tf.tanh(of_x[2] + r * of_h[2])
-        return h, (h,)
-
-    def attend(self, query):
-        """K queries (B, K, U) for each sentence."""
-        v = self.weight("attention_v")
-        if v is None:
-            scores = tf.einsum("bku,bsu->bks", query, self.keys)
-        else:
-            query = query @ self.weight("BahdanauAttention/kernel")
-            both = query[:, :, tf.newaxis] + self.keys[:, tf.newaxis]
-            scores = tf.reduce_sum(v * tf.tanh(both), axis=-1)
-        mask = self.mask[:, np.newaxis]
-        alignments = tf.nn.softmax(tf.where(mask, scores, -1e9))
-        return alignments @ self["memory"], alignments
+    def logits(self, outputs):
+        return outputs @ self.kernel + self.bias
 
     def step(self, ids, state):
-        states, attention = state
         x = tf.gather(self["embedding"], tf.maximum(ids - 1, 0))
-        output, states = self.cell(tf.concat([x, attention], -1), states)
-        per = tf.shape(ids)[0] // B
-        context, alignments = self.attend(tf.reshape(output, (B, per, 6)))
-        attention = tf.reshape(context, (-1, 4))
-        layer = self.weight("attention_layer")
-        if layer is not None:
-            attention = tf.concat([output, attention], -1) @ layer
-        kernel = self.weight("dense", "kernel")
-        logits = attention @ kernel + self.weight("dense", "bias")
-        logits = tf.pad(logits, [[0, 0], [1, 0]], constant_values=-np.inf)
-        return logits, tf.reshape(alignments, (-1, 7)), (states, attention)
+        output, alignments, state = self.cell(x, state, self.memory)
+        logits = tf.pad(
+            self.logits(output), [[0, 0], [1, 0]], constant_values=-np.inf
+        )
+        return logits, alignments, state
 
     def start(self):
-        states = [self["init0"]] + ([self["init1"]] if self.lstm else [])
-        layer = self.weight("attention_layer")
-        size = 4 if layer is None else 5
-        return (tuple(states), tf.zeros((B, size)))
+        cells = [self[name] for name in self.arrays if name.startswith("init")]
+        return self.cell.get_initial_state(self.memory, [cells])
 
 
 def expected_ids(ids):
@@ -106,22 +93,31 @@ def golden(request):
     return Golden(request.param)
 
 
-def test_teacher_forcing(golden):
-    target = golden["target_ids"] + 1
-    found = score_target(
-        golden.step, golden.start(), target[:, 0], target[:, 1:], end_id=END
+@pytest.mark.parametrize("training", [False, True])
+def test_teacher_forcing(golden, training):
+    """The targets are the inputs; their loss is the mean over real tokens."""
+    target = golden.arrays["target_ids"]
+    run = tf.function(golden.cell.run, autograph=False)
+    outputs, alignments = run(
+        tf.gather(golden["embedding"], target),
+        golden.start(),
+        golden.memory,
+        training=training,
     )
-    log_probs = tf.nn.log_softmax(golden["logits"][:, :-1])
-    expected = tf.gather(log_probs, target[:, 1:] - 1, batch_dims=2)
-    alignments = golden.arrays["alignments"].transpose(1, 0, 2)[:, :-1]
-    # Nothing comes after the end.
-    real = found.ids[:, 0].numpy() != 0
+    real = np.arange(5) < golden.arrays["target_lengths"][:, np.newaxis]
+    logits = golden.logits(outputs)
     np.testing.assert_allclose(
-        found.token_log_probs[:, 0], np.where(real, expected, 0), atol=1e-4
+        logits[real], golden.arrays["logits"][real], atol=1e-4
     )
     np.testing.assert_allclose(
-        found.alignments[:, 0], alignments * real[..., np.newaxis], atol=1e-5
+        alignments.numpy()[real],
+        golden.arrays["alignments"].transpose(1, 0, 2)[real],
+        atol=1e-4,
     )
+    # Id 0 is a token there, and padding here.
+    logits = tf.pad(logits, [[0, 0], [0, 0], [1, 0]], constant_values=-1e9)
+    loss = MaskedCrossentropy()(np.where(real, target + 1, 0), logits)
+    np.testing.assert_allclose(loss, golden.arrays["loss"], atol=1e-4)
 
 
 def test_greedy(golden):
