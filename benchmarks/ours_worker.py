@@ -36,6 +36,10 @@ def make(
     target = np.concatenate([np.full((batch, 1), start_id), labels[:, :-1]], 1)
     inputs = {"source": source, "target": target.astype("int32")}
     data = tf.data.Dataset.from_tensors((inputs, labels)).cache().repeat()
+    # As in `keras_recurrent.pipelines.batching`.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    data = data.with_options(options)
 
     def training():
         model.fit(

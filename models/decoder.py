@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers import (
+    Attention,
     AttentionCell,
     AttentionState,
     Memory,
@@ -13,6 +14,7 @@ from keras_recurrent.layers import (
 from keras_recurrent.layers.attention import ATTENTIONS
 from keras_recurrent.layers.attention_cell import Query
 from keras_recurrent.layers.cells import get_cell
+from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -32,11 +34,14 @@ class Decoder(keras.Layer):
         units: Units U of the cells, of the attention and of y.
         cell: Name of the cell, see `layers.cells.CELLS`.
         num_layers: Number of cells in the stack.
-        attention: Name of the attention, see `layers.attention.ATTENTIONS`.
+        attention: Name of the attention, see `layers.attention.ATTENTIONS`,
+            or the attention itself.
         query: Which state asks: "previous_state" (attention before the cells,
             Bahdanau et al. 2015) or "new_state" (after them, Luong et al.
             2015).
         input_feeding: Whether the cells read y_{t-1} as well.
+        tie_embeddings: Whether W is the matrix of the embeddings, transposed
+            (Press & Wolf 2017, arXiv:1608.05859).
         dropout: Share of each cell's inputs to drop in training.
         recurrent_dropout: Share of the recurrent state to drop in training.
 
@@ -45,14 +50,17 @@ class Decoder(keras.Layer):
         memory: (B, S, M), from the encoder.
         summary: (B, N), from the encoder.
         memory_mask: (B, S), boolean, True at the positions that count.
+        project: Whether to return logits rather than what they are made of.
         training: Whether to apply dropout.
 
     Returns:
-        The logits (B, T, V), float32.
+        The logits (B, T, V), float32; or, without `project`, y (B, T, U) and
+        the alignments (B, T, S).
 
     Raises:
-        ValueError: `num_layers` is not positive, or `cell`, `attention` or
-            `query` is no such name.
+        ValueError: `num_layers` is not positive; `cell`, `attention` or
+            `query` is no such name; or embeddings are tied that are not of
+            size U.
     """
 
     def __init__(
@@ -62,9 +70,10 @@ class Decoder(keras.Layer):
         units: int,
         cell: str = "gru",
         num_layers: int = 1,
-        attention: str = "bahdanau",
+        attention: str | Attention = "bahdanau",
         query: Query = "previous_state",
         input_feeding: bool = False,
+        tie_embeddings: bool = False,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         **kwargs: Any,
@@ -75,10 +84,15 @@ class Decoder(keras.Layer):
                 "`num_layers` must be positive. "
                 f"Received: num_layers={num_layers}"
             )
-        if attention not in ATTENTIONS:
+        if isinstance(attention, str) and attention not in ATTENTIONS:
             raise ValueError(
-                f"`attention` must be one of {', '.join(ATTENTIONS)}. "
-                f"Received: attention={attention!r}"
+                f"`attention` must be one of {', '.join(ATTENTIONS)}, or an "
+                f"`Attention`. Received: attention={attention!r}"
+            )
+        if tie_embeddings and embedding_dim != units:
+            raise ValueError(
+                "`tie_embeddings` needs embeddings of the size of the units. "
+                f"Received: embedding_dim={embedding_dim}, units={units}"
             )
         self.vocabulary_size = vocabulary_size
         self.embedding_dim = embedding_dim
@@ -88,6 +102,7 @@ class Decoder(keras.Layer):
         self.attention = attention
         self.query = query
         self.input_feeding = input_feeding
+        self.tie_embeddings = tie_embeddings
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         dtype = self.dtype_policy
@@ -104,7 +119,9 @@ class Decoder(keras.Layer):
                 )
                 for _ in range(num_layers)
             ],
-            ATTENTIONS[attention](units, dtype=dtype),
+            ATTENTIONS[attention](units, dtype=dtype)
+            if isinstance(attention, str)
+            else attention,
             units,
             query=query,
             input_feeding=input_feeding,
@@ -117,7 +134,11 @@ class Decoder(keras.Layer):
             for i, size in enumerate(keras.tree.flatten(stacked.state_size))
             if i in stacked.free_states
         ]
-        self.output_layer = keras.layers.Dense(vocabulary_size, dtype=dtype)
+        self.output_layer = (
+            None
+            if tie_embeddings
+            else keras.layers.Dense(vocabulary_size, dtype=dtype)
+        )
 
     def build(
         self, ids_shape: Any, memory_shape: Any, summary_shape: Any
@@ -126,7 +147,14 @@ class Decoder(keras.Layer):
         self.attention_cell.build((None, self.embedding_dim), memory_shape)
         for bridge in self.bridges:
             bridge.build(summary_shape)
-        self.output_layer.build((None, self.units))
+        if self.output_layer is None:
+            self.output_bias = self.add_weight(
+                shape=(self.vocabulary_size,),
+                name="output_bias",
+                initializer="zeros",
+            )
+        else:
+            self.output_layer.build((None, self.units))
 
     def call(
         self,
@@ -134,13 +162,28 @@ class Decoder(keras.Layer):
         memory: Any,
         summary: Any,
         memory_mask: Any = None,
+        project: bool = True,
         training: bool = False,
     ) -> Any:
         prepared, state = self.start(memory, summary, memory_mask)
-        outputs, _ = self.attention_cell.run(
+        outputs, alignments = self.attention_cell.run(
             self.embedding(ids), state, prepared, training
         )
-        return tf.cast(self.output_layer(outputs), tf.float32)
+        return self.logits(outputs) if project else (outputs, alignments)
+
+    def logits(self, outputs: Any) -> Any:
+        """Return the logits (…, V), float32, of y (…, U)."""
+        return tf.cast(product(outputs, *self.output_weights()), tf.float32)
+
+    def output_weights(self) -> tuple[Any, Any]:
+        """Return W (U, V) and b (V,), of the dtype that is computed in."""
+        if self.output_layer is None:
+            kernel = tf.transpose(self.embedding.embeddings)
+            bias = self.output_bias
+        else:
+            kernel, bias = self.output_layer.kernel, self.output_layer.bias
+        dtype = self.compute_dtype
+        return tf.cast(kernel, dtype), tf.cast(bias, dtype)
 
     def start(
         self, memory: Any, summary: Any, memory_mask: Any = None
@@ -180,8 +223,7 @@ class Decoder(keras.Layer):
         output, alignments, state = self.attention_cell(
             self.embedding(ids), state, memory
         )
-        logits = tf.cast(self.output_layer(output), tf.float32)
-        return logits, alignments, state
+        return self.logits(output), alignments, state
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
@@ -190,9 +232,15 @@ class Decoder(keras.Layer):
             "units": self.units,
             "cell": self.cell,
             "num_layers": self.num_layers,
-            "attention": self.attention,
+            "attention": keras.saving.serialize_keras_object(self.attention),
             "query": self.query,
             "input_feeding": self.input_feeding,
+            "tie_embeddings": self.tie_embeddings,
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Decoder":
+        attention = keras.saving.deserialize_keras_object(config["attention"])
+        return cls(**(config | {"attention": attention}))

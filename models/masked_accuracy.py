@@ -12,7 +12,7 @@ class MaskedAccuracy(keras.metrics.Mean):
 
     Call arguments:
         y_true: (B, T), integer labels.
-        y_pred: (B, T, V), logits.
+        y_pred: (B, T, V), logits; or (B, T), the predicted tokens.
     """
 
     def __init__(self, name: str = "accuracy", dtype: Any = None) -> None:
@@ -22,7 +22,9 @@ class MaskedAccuracy(keras.metrics.Mean):
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
         labels = tf.cast(y_true, tf.int32)
-        best = tf.argmax(y_pred, axis=-1, output_type=tf.int32)
+        best = y_pred
+        if len(y_pred.shape) == 3:
+            best = tf.argmax(y_pred, axis=-1, output_type=tf.int32)
         # `==` loses the rank where a size is not known.
         right = tf.equal(best, labels)
         weight = tf.cast(labels != 0, self.dtype)

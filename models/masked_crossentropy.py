@@ -1,9 +1,11 @@
 """Cross-entropy over the tokens that are no padding."""
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 import tensorflow as tf
+
+AverageOver = Literal["tokens", "time", "batch"]
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -17,13 +19,24 @@ class MaskedCrossentropy(keras.losses.Loss):
 
     Args:
         label_smoothing: ε, 0 <= ε < 1 (Szegedy et al. 2016, section 7).
+        average_over: "tokens": over all of the batch at once. "time": over the
+            tokens of each sentence first, so that long and short ones count
+            alike. "batch": over each time step first.
+        reduction: What Keras's losses know; of the sentences or time steps
+            that have any token, if it is averaged over them first.
+            "sum_over_batch_size" divides by the number of tokens,
+            "mean_with_sample_weight" by the sum of their weights; "sum" does
+            not divide (what is averaged first is divided by the number of
+            tokens); None returns (B, T), (B,) or (T,).
 
     Call arguments:
         y_true: (B, T), integer labels.
         y_pred: (B, T, V), logits.
+        sample_weight: (B,), (B, 1) or (B, T), or None.
 
     Raises:
-        ValueError: `label_smoothing` is not in [0, 1).
+        ValueError: `label_smoothing` is not in [0, 1), or `average_over` is
+            not one of the three.
 
     Example:
 
@@ -35,6 +48,7 @@ class MaskedCrossentropy(keras.losses.Loss):
     def __init__(
         self,
         label_smoothing: float = 0.0,
+        average_over: AverageOver = "tokens",
         name: str = "masked_crossentropy",
         **kwargs: Any,
     ) -> None:
@@ -44,7 +58,26 @@ class MaskedCrossentropy(keras.losses.Loss):
                 "`label_smoothing` must be in [0, 1). "
                 f"Received: label_smoothing={label_smoothing}"
             )
+        if average_over not in get_args(AverageOver):
+            raise ValueError(
+                "`average_over` must be one of "
+                f"{', '.join(get_args(AverageOver))}. "
+                f"Received: average_over={average_over!r}"
+            )
         self.label_smoothing = label_smoothing
+        self.average_over = average_over
+
+    def __call__(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> Any:
+        y_pred = tf.cast(y_pred, self.dtype)
+        losses = self.call(y_true, y_pred)
+        losses *= self.token_weights(y_true, sample_weight)
+        if self.reduction not in (None, "none"):
+            return tf.reduce_sum(losses)
+        if self.average_over == "tokens":
+            return losses
+        return tf.reduce_sum(losses, axis=self._axis)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         labels = tf.cast(y_true, tf.int32)
@@ -56,9 +89,51 @@ class MaskedCrossentropy(keras.losses.Loss):
                 y_pred, -1
             )
             losses += self.label_smoothing * (uniform - losses)
-        # `Loss.__call__` averages over the positions that this mask leaves.
-        losses._keras_mask = labels != 0
         return losses
 
+    def token_weights(self, y_true: Any, sample_weight: Any = None) -> Any:
+        """Return (B, T), the weight with which each token is in the loss.
+
+        Args:
+            y_true, sample_weight: As in a call.
+        """
+        real = tf.cast(tf.cast(y_true, tf.int32) != 0, self.dtype)
+        weights = real
+        if sample_weight is not None:
+            sample_weight = tf.cast(sample_weight, self.dtype)
+            if sample_weight.shape.rank == 1:
+                sample_weight = sample_weight[:, tf.newaxis]
+            weights = real * sample_weight
+        weighted = self.reduction == "mean_with_sample_weight"
+        mean = self.reduction in (
+            "mean",
+            "mean_with_sample_weight",
+            "sum_over_batch_size",
+        )
+        divisor: Any = 1.0
+        if self.average_over != "tokens":
+            count = tf.reduce_sum(
+                weights if weighted else real, self._axis, keepdims=True
+            )
+            weights = tf.math.divide_no_nan(weights, count)
+            divisor = tf.math.count_nonzero(count, dtype=self.dtype)
+        elif mean:
+            divisor = tf.reduce_sum(weights if weighted else real)
+        if mean:
+            # Keras sums the losses of the replicas.
+            divisor *= tf.cast(
+                tf.distribute.get_strategy().num_replicas_in_sync, self.dtype
+            )
+            weights = tf.math.divide_no_nan(weights, divisor)
+        return weights
+
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"label_smoothing": self.label_smoothing}
+        return super().get_config() | {
+            "label_smoothing": self.label_smoothing,
+            "average_over": self.average_over,
+        }
+
+    @property
+    def _axis(self) -> int:
+        """The axis that is averaged over first."""
+        return 1 if self.average_over == "time" else 0

@@ -17,6 +17,12 @@ from keras_recurrent.models.decoding.ranking import LengthPenalty, Ranking
 from keras_recurrent.models.decoding.sampling import sample
 from keras_recurrent.models.decoding.scoring import score_target
 from keras_recurrent.models.encoder import Encoder
+from keras_recurrent.models.masked_accuracy import MaskedAccuracy
+from keras_recurrent.models.masked_crossentropy import MaskedCrossentropy
+from keras_recurrent.models.projected_crossentropy import (
+    Crossentropy,
+    projected_crossentropy,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -35,10 +41,12 @@ class Seq2Seq(keras.Model):
     Call arguments:
         inputs: {"source": (B, S), "target": (B, T)}, integers; "target" is
             the start token followed by the target without its last token.
+            With "labels" (B, T), 0 where padded, and "token_weights" (B, T)
+            it returns the loss, without having all logits at a time.
         training: Whether to apply dropout.
 
     Returns:
-        The logits (B, T, V), float32.
+        The logits (B, T, V), float32, or a `Crossentropy`.
 
     Example:
 
@@ -60,7 +68,8 @@ class Seq2Seq(keras.Model):
         end_id: int = 3,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # The inputs are integers, and the weights of tokens need float32.
+        super().__init__(autocast=False, **kwargs)
         self.encoder = encoder
         self.decoder = decoder
         self.start_id = start_id
@@ -83,13 +92,85 @@ class Seq2Seq(keras.Model):
         memory, summary = self.encoder(
             inputs["source"], mask=mask, training=training
         )
-        return self.decoder(
+        outputs, alignments = self.decoder(
             inputs["target"],
             memory,
             summary,
             memory_mask=mask,
+            project=False,
             training=training,
         )
+        if "labels" not in inputs:
+            return self.decoder.logits(outputs)
+        return projected_crossentropy(
+            outputs,
+            *self.decoder.output_weights(),
+            inputs["labels"],
+            inputs["token_weights"],
+            self.loss.label_smoothing,
+            training,
+        )
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Configure training, as Keras has it.
+
+        With `MaskedCrossentropy` and no other metrics than `MaskedAccuracy`,
+        neither training nor evaluation ever has the logits of all tokens, see
+        `projected_crossentropy`.
+        """
+        super().compile(
+            optimizer, loss, loss_weights, metrics, weighted_metrics, **kwargs
+        )
+        self._needs_logits = not (
+            isinstance(loss, MaskedCrossentropy)
+            and loss.reduction not in (None, "none")
+            and loss_weights is None
+            and all(
+                isinstance(metric, MaskedAccuracy)
+                for metric in [*(metrics or []), *(weighted_metrics or [])]
+            )
+        )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        # Keras leaves this to whoever has a `compile`.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built and self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def train_step(self, data: Any) -> Any:
+        return super().train_step(self._with_labels(data))
+
+    def test_step(self, data: Any) -> Any:
+        return super().test_step(self._with_labels(data))
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        if not isinstance(y_pred, Crossentropy):
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        # Keras sums the losses of the replicas.
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return y_pred.loss + sum(self.losses) / replicas
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> Any:
+        if isinstance(y_pred, Crossentropy):
+            y_pred = y_pred.predictions
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def start(self, source: Any) -> tuple[Step, Any]:
         """Read a batch of sources; return what decoding starts from.
@@ -279,6 +360,14 @@ class Seq2Seq(keras.Model):
         return score_target(
             step, state, self._start_ids(source), target, end_id=self.end_id
         )
+
+    def _with_labels(self, data: Any) -> Any:
+        """Hand the labels to the model, if it does not need all logits."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if not self._needs_logits:
+            weights = self.loss.token_weights(y, sample_weight)
+            x = {**x, "labels": y, "token_weights": weights}
+        return x, y, sample_weight
 
     def _start_ids(self, source: Any) -> Any:
         return tf.fill((tf.shape(source)[0],), self.start_id)

@@ -97,7 +97,12 @@ def training_batches(
     if count >= 0:
         count = -(-count // batch_size)
         batches = batches.apply(tf.data.experimental.assert_cardinality(count))
-    return batches.prefetch(tf.data.AUTOTUNE)
+    # Without its tuner, which sleeps for doubling periods and makes the end
+    # of an epoch wait until it wakes up: up to as long as the epoch took.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    # The next pool is encoded while the batches of this one are trained on.
+    return batches.prefetch(_POOL).with_options(options)
 
 
 def _pad(ids: tf.RaggedTensor, rows: int, multiple: int) -> tf.Tensor:

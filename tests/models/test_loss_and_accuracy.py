@@ -34,11 +34,63 @@ def test_sample_weights_count():
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
-def test_a_batch_of_padding_costs_nothing():
-    loss = MaskedCrossentropy(label_smoothing=0.1)(
-        tf.zeros((B, T), tf.int32), LOGITS
+# What is left by the flags of `tfa.seq2seq.SequenceLoss`, from its source.
+CHOICES = {
+    "average_across_timesteps, average_across_batch": (
+        {"reduction": "mean_with_sample_weight"},
+        lambda losses, w: (losses * w).sum() / w.sum(),
+    ),
+    "sum_over_timesteps, sum_over_batch": (
+        {"reduction": "sum_over_batch_size"},
+        lambda losses, w: (losses * w).sum() / np.count_nonzero(w),
+    ),
+    "sum_over_timesteps": (
+        {"average_over": "time", "reduction": None},
+        lambda losses, w: (losses * w).sum(1) / np.count_nonzero(w, 1),
+    ),
+    "sum_over_batch": (
+        {"average_over": "batch", "reduction": None},
+        lambda losses, w: (losses * w).sum(0) / np.count_nonzero(w, 0),
+    ),
+    "no flag": ({"reduction": None}, lambda losses, w: losses * w),
+    # The mean and the sum of what it leaves as a vector.
+    "average_across_timesteps, mean": (
+        {"average_over": "time", "reduction": "mean_with_sample_weight"},
+        lambda losses, w: ((losses * w).sum(1) / w.sum(1)).mean(),
+    ),
+    "average_across_batch, mean": (
+        {"average_over": "batch", "reduction": "mean_with_sample_weight"},
+        lambda losses, w: ((losses * w).sum(0) / w.sum(0)).mean(),
+    ),
+    "sum_over_batch, sum": (
+        {"average_over": "batch", "reduction": "sum"},
+        lambda losses, w: ((losses * w).sum(0) / np.count_nonzero(w, 0)).sum(),
+    ),
+}
+
+
+@pytest.mark.parametrize("flags", CHOICES)
+def test_averaging_choices(flags):
+    arguments, formula = CHOICES[flags]
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, LABELS.shape)
+    loss = MaskedCrossentropy(**arguments)(LABELS, LOGITS, weights)
+    expected = formula(token_losses(0.0), weights * (LABELS != 0))
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    clone = MaskedCrossentropy.from_config(
+        MaskedCrossentropy(**arguments).get_config()
     )
-    assert float(loss) == 0.0
+    np.testing.assert_array_equal(clone(LABELS, LOGITS, weights), loss)
+
+
+@pytest.mark.parametrize("average_over", ["tokens", "time", "batch"])
+def test_padding_has_no_influence(average_over):
+    loss = MaskedCrossentropy(average_over=average_over)
+    longer = np.pad(LABELS, [[0, 2], [0, 3]])
+    logits = np.pad(LOGITS, [[0, 2], [0, 3], [0, 0]])
+    np.testing.assert_allclose(
+        loss(longer, logits), loss(LABELS, LOGITS), rtol=1e-6
+    )
+    assert float(loss(tf.zeros((B, T), tf.int32), LOGITS)) == 0.0
 
 
 def test_half_precision_logits():
@@ -46,9 +98,11 @@ def test_half_precision_logits():
     assert abs(float(loss) - token_losses(0.0)[LABELS != 0].mean()) < 1e-2
 
 
-def test_bad_label_smoothing():
+def test_bad_arguments():
     with pytest.raises(ValueError, match="label_smoothing=1.5"):
         MaskedCrossentropy(label_smoothing=1.5)
+    with pytest.raises(ValueError, match="average_over='mean'"):
+        MaskedCrossentropy(average_over="mean")
 
 
 def test_accuracy_is_the_share_of_real_tokens():

@@ -1,0 +1,164 @@
+"""Output projection and cross-entropy together, without all the logits."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+# Logits are made for so many tokens at a time: large enough for a product to
+# be efficient, small enough for the caches.
+_ROWS = 256
+
+
+class Crossentropy(NamedTuple):
+    """The loss of a batch."""
+
+    loss: Any
+    """Scalar float32, Σ weights ∗ cross-entropy."""
+    predictions: Any
+    """(B, T) int32, the most probable tokens, 0 where padded."""
+
+
+def projected_crossentropy(
+    outputs: Any,
+    kernel: Any,
+    bias: Any,
+    labels: Any,
+    weights: Any,
+    label_smoothing: float = 0.0,
+    training: bool = True,
+) -> Crossentropy:
+    """Return Σ weights ∗ cross-entropy(labels, outputs·kernel + bias).
+
+    The logits (B, T, V) of a large vocabulary are by far the largest tensor
+    of a sequence model, and several times as much is needed to differentiate
+    them. Here they are made for a few tokens at a time, and only for those
+    that are no padding. As the weights of the tokens are known beforehand,
+    their gradient is made at once, too, and but scaled later by that of the
+    loss.
+
+    Args:
+        outputs: (B, T, U).
+        kernel: (U, V).
+        bias: (V,).
+        labels: (B, T), integers, 0 where padded.
+        weights: (B, T), float32, of the tokens.
+        label_smoothing: As in `MaskedCrossentropy`.
+        training: Whether there will be a gradient.
+    """
+    labels = tf.cast(labels, tf.int32)
+    size = tf.size(labels)
+    # The tokens in front, the padding behind, and up to a whole chunk.
+    order = tf.argsort(tf.cast(tf.reshape(labels == 0, [-1]), tf.int32))
+    back = tf.argsort(order)
+    chunks = -(-_known_size(labels) // _ROWS)
+    live = tf.math.count_nonzero(labels, dtype=tf.int32)
+
+    def cut(rows: Any) -> Any:
+        """Turn (B, T, …) into an array of chunks (rows, …)."""
+        rest = rows.shape[2:]
+        rows = tf.gather(tf.reshape(rows, (-1, *rest)), order)
+        end = [[0, chunks * _ROWS - size], *[[0, 0]] * len(rest)]
+        rows = tf.reshape(tf.pad(rows, end), (chunks, _ROWS, *rest))
+        return _array(chunks, rows.dtype, rest).unstack(rows)
+
+    def join(array: Any) -> Any:
+        """Turn an array of chunks into (B, T, …)."""
+        rest = array.element_shape[1:]
+        rows = tf.reshape(array.stack(), (-1, *rest))[:size]
+        rows = tf.gather(rows, back)
+        return tf.reshape(rows, tf.concat([tf.shape(labels), rest], 0))
+
+    label_chunks, weight_chunks = cut(labels), cut(weights)
+
+    @tf.custom_gradient
+    def run(
+        outputs: Any, kernel: Any, bias: Any
+    ) -> tuple[tuple[Any, Any], Callable[..., list[Any]]]:
+        # Gradients of half precision would vanish before they are scaled.
+        exact = tf.cast(kernel, tf.float32)
+        output_chunks = cut(outputs)
+
+        def body(i: Any, loss: Any, best: Any, gradients: Any) -> tuple:
+            rows, label = output_chunks.read(i), label_chunks.read(i)
+            weight = weight_chunks.read(i)[:, tf.newaxis]
+            # Behind the tokens the last chunk has padding.
+            rows = tf.where((label != 0)[:, tf.newaxis], rows, 0)
+            logits = tf.nn.bias_add(tf.matmul(rows, kernel), bias)
+            logits = tf.cast(logits, tf.float32)
+            losses, d_logits = _crossentropy(logits, label, label_smoothing)
+            loss += tf.reduce_sum(losses * weight[:, 0])
+            ids = tf.argmax(logits, axis=-1, output_type=tf.int32)
+            best = best.write(i, tf.where(label == 0, 0, ids))
+            if training:
+                d_outputs, d_kernel, d_bias = gradients
+                # Weights are put where there is less to multiply.
+                weighted = tf.cast(rows, tf.float32) * weight
+                d_rows = weight * tf.matmul(d_logits, exact, transpose_b=True)
+                gradients = (
+                    d_outputs.write(i, d_rows),
+                    d_kernel + tf.matmul(weighted, d_logits, transpose_a=True),
+                    d_bias + tf.matmul(weight, d_logits, transpose_a=True)[0],
+                )
+            return i + 1, loss, best, gradients
+
+        gradients: Any = ()
+        if training:
+            gradients = (
+                _array(chunks, tf.float32, outputs.shape[2:]),
+                tf.zeros_like(exact),
+                tf.zeros_like(bias, tf.float32),
+            )
+        _, loss, best, gradients = tf.while_loop(
+            lambda i, *_: i * _ROWS < live,
+            body,
+            (
+                tf.constant(0),
+                tf.constant(0.0),
+                _array(chunks, tf.int32, []),
+                gradients,
+            ),
+            maximum_iterations=chunks,
+        )
+
+        def gradient(d_loss: Any, _: Any) -> list[Any]:
+            d_outputs, d_kernel, d_bias = gradients
+            return [
+                tf.cast(d_loss * d, value.dtype)
+                for d, value in (
+                    (join(d_outputs), outputs),
+                    (d_kernel, kernel),
+                    (d_bias, bias),
+                )
+            ]
+
+        return (loss, join(best)), gradient
+
+    kernel, bias = (tf.cast(value, outputs.dtype) for value in (kernel, bias))
+    return Crossentropy(*run(outputs, kernel, bias))
+
+
+def _crossentropy(
+    logits: Any, labels: Any, label_smoothing: float
+) -> tuple[Any, Any]:
+    """Return the cross-entropies (N,) and their gradients (N, V)."""
+    if not label_smoothing:
+        return tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
+            features=logits, labels=labels
+        )
+    size = logits.shape[-1]
+    rest = label_smoothing / size
+    targets = tf.one_hot(labels, size, 1 - label_smoothing + rest, rest)
+    return tf.raw_ops.SoftmaxCrossEntropyWithLogits(
+        features=logits, labels=targets
+    )
+
+
+def _known_size(tensor: Any) -> Any:
+    """The number of elements, known if the shape is."""
+    size = tensor.shape.num_elements()
+    return tf.size(tensor) if size is None else size
+
+
+def _array(chunks: Any, dtype: Any, rest: Any) -> Any:
+    return tf.TensorArray(dtype, chunks, element_shape=(_ROWS, *rest))
