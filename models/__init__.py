@@ -26,10 +26,16 @@ from keras_recurrent.models.decoding.scoring import (
     score_target as score_target,
 )
 from keras_recurrent.models.encoder import Encoder as Encoder
+from keras_recurrent.models.guided_attention import (
+    guided_attention_loss as guided_attention_loss,
+)
 from keras_recurrent.models.masked_accuracy import (
     MaskedAccuracy as MaskedAccuracy,
 )
 from keras_recurrent.models.masked_crossentropy import (
     MaskedCrossentropy as MaskedCrossentropy,
+)
+from keras_recurrent.models.scheduled_sampling import (
+    scheduled_sampling as scheduled_sampling,
 )
 from keras_recurrent.models.seq2seq import Seq2Seq as Seq2Seq

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_recurrent.models.decoder import Decoder
 from keras_recurrent.models.decoding.beam_search import beam_search
@@ -17,12 +18,14 @@ from keras_recurrent.models.decoding.ranking import LengthPenalty, Ranking
 from keras_recurrent.models.decoding.sampling import sample
 from keras_recurrent.models.decoding.scoring import score_target
 from keras_recurrent.models.encoder import Encoder
+from keras_recurrent.models.guided_attention import guided_attention_loss
 from keras_recurrent.models.masked_accuracy import MaskedAccuracy
 from keras_recurrent.models.masked_crossentropy import MaskedCrossentropy
 from keras_recurrent.models.projected_crossentropy import (
     Crossentropy,
     projected_crossentropy,
 )
+from keras_recurrent.models.scheduled_sampling import scheduled_sampling
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -37,16 +40,30 @@ class Seq2Seq(keras.Model):
         decoder: The decoder.
         start_id: The token before the first one of a target.
         end_id: The token after the last one.
+        sampling_probability: With which a token of the target is replaced by
+            one of the model's own in training (scheduled sampling, Bengio et
+            al. 2015): a number, or a schedule of `keras.optimizers.schedules`
+            that goes by the steps of the optimizer. The tokens are drawn in a
+            pass of their own, without dropout.
+        guided_attention: Weight of the loss between the alignments and those
+            of the inputs, see `guided_attention_loss`; without them, leave it
+            at zero.
 
     Call arguments:
         inputs: {"source": (B, S), "target": (B, T)}, integers; "target" is
             the start token followed by the target without its last token.
+            With `guided_attention` "alignments" (B, T, S), too: which source
+            positions each token that is to be predicted belongs to.
             With "labels" (B, T), 0 where padded, and "token_weights" (B, T)
             it returns the loss, without having all logits at a time.
         training: Whether to apply dropout.
 
     Returns:
         The logits (B, T, V), float32, or a `Crossentropy`.
+
+    Raises:
+        ValueError: `sampling_probability` is not in [0, 1],
+            `guided_attention` is negative, or the inputs lack "alignments".
 
     Example:
 
@@ -66,14 +83,33 @@ class Seq2Seq(keras.Model):
         decoder: Decoder,
         start_id: int = 2,
         end_id: int = 3,
+        sampling_probability: float | LearningRateSchedule = 0.0,
+        guided_attention: float = 0.0,
         **kwargs: Any,
     ) -> None:
+        if (
+            not isinstance(sampling_probability, LearningRateSchedule)
+            and not 0 <= sampling_probability <= 1
+        ):
+            raise ValueError(
+                "`sampling_probability` must be in [0, 1], or a schedule. "
+                f"Received: sampling_probability={sampling_probability}"
+            )
+        if guided_attention < 0:
+            raise ValueError(
+                "`guided_attention` must not be negative. "
+                f"Received: guided_attention={guided_attention}"
+            )
         # The inputs are integers, and the weights of tokens need float32.
         super().__init__(autocast=False, **kwargs)
         self.encoder = encoder
         self.decoder = decoder
         self.start_id = start_id
         self.end_id = end_id
+        self.sampling_probability = sampling_probability
+        self.guided_attention = guided_attention
+        if sampling_probability:
+            self.seed_generator = keras.random.SeedGenerator()
 
     def build(self, input_shape: Any = None) -> None:
         encoder, decoder = self.encoder, self.decoder
@@ -92,14 +128,25 @@ class Seq2Seq(keras.Model):
         memory, summary = self.encoder(
             inputs["source"], mask=mask, training=training
         )
+        target = inputs["target"]
+        if training and self.sampling_probability:
+            target = self._mix(target, memory, summary, mask)
         outputs, alignments = self.decoder(
-            inputs["target"],
+            target,
             memory,
             summary,
             memory_mask=mask,
             project=False,
             training=training,
         )
+        if self.guided_attention:
+            if "alignments" not in inputs:
+                raise ValueError(
+                    '`guided_attention` needs "alignments" (B, T, S) among the '
+                    f"inputs. Received: {', '.join(inputs)}"
+                )
+            loss = guided_attention_loss(alignments, inputs["alignments"])
+            self.add_loss(self.guided_attention * loss)
         if "labels" not in inputs:
             return self.decoder.logits(outputs)
         return projected_crossentropy(
@@ -184,12 +231,7 @@ class Seq2Seq(keras.Model):
         """
         mask = source != 0
         memory, summary = self.encoder(source, mask=mask)
-        prepared, state = self.decoder.start(memory, summary, mask)
-
-        def step(ids: Any, state: Any) -> tuple[Any, Any, Any]:
-            return self.decoder.step(ids, state, prepared)
-
-        return step, state
+        return self._start_decoder(memory, summary, mask)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def generate(
@@ -323,6 +365,8 @@ class Seq2Seq(keras.Model):
             "decoder": serialize(self.decoder),
             "start_id": self.start_id,
             "end_id": self.end_id,
+            "sampling_probability": serialize(self.sampling_probability),
+            "guided_attention": self.guided_attention,
         }
 
     def build_from_config(self, config: dict[str, Any]) -> None:
@@ -338,6 +382,9 @@ class Seq2Seq(keras.Model):
                 | {
                     "encoder": deserialize(config["encoder"]),
                     "decoder": deserialize(config["decoder"]),
+                    "sampling_probability": deserialize(
+                        config["sampling_probability"]
+                    ),
                 }
             )
         )
@@ -359,6 +406,33 @@ class Seq2Seq(keras.Model):
         step, state = self.start(source)
         return score_target(
             step, state, self._start_ids(source), target, end_id=self.end_id
+        )
+
+    def _start_decoder(
+        self, memory: Any, summary: Any, mask: Any
+    ) -> tuple[Step, Any]:
+        prepared, state = self.decoder.start(memory, summary, mask)
+
+        def step(ids: Any, state: Any) -> tuple[Any, Any, Any]:
+            return self.decoder.step(ids, state, prepared)
+
+        return step, state
+
+    def _mix(self, target: Any, memory: Any, summary: Any, mask: Any) -> Any:
+        """Replace some tokens of the target, see `scheduled_sampling`."""
+        probability = self.sampling_probability
+        if isinstance(probability, LearningRateSchedule):
+            steps = self.optimizer.iterations if self.compiled else 0
+            probability = probability(steps)
+        chance, uniform = (
+            keras.random.uniform(tf.shape(target), seed=self.seed_generator)
+            for _ in range(2)
+        )
+        step, state = self._start_decoder(memory, summary, mask)
+        return tf.stop_gradient(
+            scheduled_sampling(
+                step, state, target, chance < probability, uniform
+            )
         )
 
     def _with_labels(self, data: Any) -> Any:
