@@ -17,7 +17,11 @@ from keras_recurrent.layers import (
     LSTM,
     RNN,
     BahdanauAttention,
+    CoverageAttention,
+    LocationSensitiveAttention,
     LuongAttention,
+    Monotonic,
+    MultiHeadAttention,
     SimpleRNN,
 )
 from keras_recurrent.layers.cells import CELLS
@@ -72,6 +76,26 @@ LAYERS = {
     ),
     "luong_attention": Case(
         lambda **k: LuongAttention(2, scale=True, **k),
+        {"memory": tf.TensorSpec((T, D)), "query": tf.TensorSpec((6, 2))},
+        "memory_mask",
+    ),
+    "luong_attention_monotonic": Case(
+        lambda **k: LuongAttention(2, probability_fn="monotonic", **k),
+        {"memory": tf.TensorSpec((T, D)), "query": tf.TensorSpec((6, 2))},
+        "memory_mask",
+    ),
+    "location_sensitive_attention": Case(
+        lambda **k: LocationSensitiveAttention(U, 2, 3, **k),
+        {"memory": tf.TensorSpec((T, D)), "query": tf.TensorSpec((6, 2))},
+        "memory_mask",
+    ),
+    "coverage_attention": Case(
+        lambda **k: CoverageAttention(U, probability_fn=Monotonic(), **k),
+        {"memory": tf.TensorSpec((T, D)), "query": tf.TensorSpec((6, 2))},
+        "memory_mask",
+    ),
+    "multi_head_attention": Case(
+        lambda **k: MultiHeadAttention(U, 2, **k),
         {"memory": tf.TensorSpec((T, D)), "query": tf.TensorSpec((6, 2))},
         "memory_mask",
     ),
