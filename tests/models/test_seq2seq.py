@@ -370,10 +370,12 @@ def test_dropout_is_for_training_alone(seed):
 
 
 def test_bad_arguments():
+    # By name: a `tf.function` does not keep the object that it belongs to.
+    model = build()
     with pytest.raises(ValueError, match="beam_width=0"):
-        build().generate(tf.ones((1, 2), tf.int32), beam_width=0)
+        model.generate(tf.ones((1, 2), tf.int32), beam_width=0)
     with pytest.raises(ValueError, match="n_best=2, beam_width=1"):
-        build().generate(tf.ones((1, 2), tf.int32), n_best=2)
+        model.generate(tf.ones((1, 2), tf.int32), n_best=2)
     with pytest.raises(ValueError, match="query='sideways'"):
         Decoder(V, 5, 6, query="sideways")
     with pytest.raises(ValueError, match="attention='cubic'"):
