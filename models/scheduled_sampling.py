@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
 from keras_recurrent.models.decoding.hypotheses import Step, with_shapes_of
 
 
@@ -34,27 +35,28 @@ def scheduled_sampling(
         Bengio et al. (2015), arXiv:1506.03099.
     """
     target = tf.cast(target, tf.int32)
-    # The time step in front, as it is what the loop takes apart.
-    labels, replaced, uniform = (
-        tf.transpose(x) for x in (target, replaced, uniform)
+    first, labels = target[:, 0], swap_batch_and_time(target)[1:]
+    replaced, uniform = (
+        swap_batch_and_time(tf.convert_to_tensor(x))[1:]
+        for x in (replaced, uniform)
     )
-    replaced = replaced & (labels != 0)
-    time = tf.shape(labels)[0]
 
-    def body(t: Any, last: Any, state: Any, ids: Any) -> tuple:
+    def mix(inputs: Any, carried: Any) -> tuple[Any, Any]:
+        label, replace, number = inputs
+        last, state = carried
         logits, _, new = step(last, state)
-        drawn = _draw(tf.cast(logits, tf.float32), uniform[t])
-        token = with_shapes_of(last, tf.where(replaced[t], drawn, labels[t]))
-        return t + 1, token, with_shapes_of(state, new), ids.write(t, token)
+        drawn = _draw(tf.cast(logits, tf.float32), number)
+        token = with_shapes_of(last, tf.where(replace, drawn, label))
+        return token, (token, with_shapes_of(state, new))
 
-    ids = tf.TensorArray(tf.int32, time, element_shape=labels.shape[1:])
-    *_, ids = tf.while_loop(
-        lambda t, *_: t < time,
-        body,
-        (tf.constant(1), labels[0], state, ids.write(0, labels[0])),
-        maximum_iterations=time,
+    mixed, *_ = recurrence(
+        mix,
+        (labels, replaced & (labels != 0), uniform),
+        (first, state),
+        first,
     )
-    return tf.ensure_shape(tf.transpose(ids.stack()), target.shape)
+    mixed = tf.concat([first[:, tf.newaxis], tf.transpose(mixed)], axis=1)
+    return tf.ensure_shape(mixed, target.shape)
 
 
 def _draw(logits: Any, uniform: Any) -> Any:
