@@ -435,11 +435,10 @@ class AttentionCell(keras.Layer):
         alignments = []
         for i, attention in enumerate(self.attentions):
             queries = attention.project_query(query)
-            alignments.append(
-                attention.attend(queries, memories[i], looks[i], noise.get(i))[
-                    1
-                ]
+            _, alignment = attention.attend(
+                queries, memories[i], looks[i], noise.get(i)
             )
+            alignments.append(alignment)
         return swap_batch_and_time(outputs), alignments
 
     def _step(
@@ -626,34 +625,32 @@ class AttentionCell(keras.Layer):
         Returns:
             For each attention the context (R, M) and the alignments (R, S).
         """
-        rows = tf.shape(query)[0]
-        contexts, alignments = [], []
+        rows, sentences = tf.shape(query)[0], tf.shape(memories[0].keys)[0]
+        # `per` and not -1, which cannot be resolved for an empty batch.
+        per = rows // tf.maximum(sentences, 1)
+
+        def by_sentence(x: Any) -> Any:
+            # Known sizes stay known, as loops want it.
+            size = x.shape[-1] or tf.shape(x)[-1]
+            return tf.reshape(x, (sentences, per, size))
+
+        def by_row(x: Any) -> Any:
+            return tf.reshape(x, (rows, x.shape[-1] or tf.shape(x)[-1]))
+
+        looked = []
         for i, (attention, memory, look) in enumerate(
             zip(self.attentions, memories, looks, strict=True)
         ):
-            sentences = tf.shape(memory.keys)[0]
-            # Known sizes stay known, as loops want it.
-            steps = memory.keys.shape[1] or tf.shape(memory.keys)[1]
-            # `per` and not -1, which cannot be resolved for an empty batch.
-            per = rows // tf.maximum(sentences, 1)
-
-            def by_sentence(
-                x: Any, sentences: Any = sentences, per: Any = per
-            ) -> Any:
-                size = x.shape[-1] or tf.shape(x)[-1]
-                return tf.reshape(x, (sentences, per, size))
-
+            projected = attention.project_query(query, partial(dot, drop=False))
             context, alignment = attention.attend(
-                by_sentence(
-                    attention.project_query(query, partial(dot, drop=False))
-                ),
+                by_sentence(projected),
                 memory,
                 [by_sentence(one) for one in look],
                 by_sentence(noise[i]) if i in noise else None,
             )
-            contexts.append(tf.reshape(context, (rows, context.shape[-1])))
-            alignments.append(tf.reshape(alignment, (rows, steps)))
-        return contexts, alignments
+            looked.append((by_row(context), by_row(alignment)))
+        contexts, alignments = zip(*looked, strict=True)
+        return list(contexts), list(alignments)
 
     def _of_each(self, given: Any) -> list[Any]:
         """Return a list of what is given for each attention."""

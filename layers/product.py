@@ -5,7 +5,9 @@ from typing import Any
 import tensorflow as tf
 
 
-def product(x: Any, kernel: Any, bias: Any = None) -> Any:
+def product(
+    x: Any, kernel: Any, bias: Any = None, transposed: bool = False
+) -> Any:
     """Multiply the last axis of `x` with a matrix, and add a bias.
 
     The numbers are those of `tf.tensordot(x, kernel, 1) + bias`. But where
@@ -15,16 +17,18 @@ def product(x: Any, kernel: Any, bias: Any = None) -> Any:
 
     Args:
         x: (…, D).
-        kernel: (D, P).
+        kernel: (D, P), or (P, D) if it is `transposed`.
         bias: (P,) or None.
+        transposed: Whether to multiply with the transpose of the matrix,
+            which need not be made.
 
     Returns:
         (…, P).
     """
     x, kernel = tf.convert_to_tensor(x), tf.convert_to_tensor(kernel)
-    size, width = kernel.shape
+    size, width = reversed(kernel.shape) if transposed else kernel.shape
     rows = x if x.shape.rank == 2 else tf.reshape(x, (-1, size))
-    rows = tf.matmul(rows, kernel)
+    rows = tf.matmul(rows, kernel, transpose_b=transposed)
     if bias is not None:
         rows = tf.nn.bias_add(rows, bias)
     if x.shape.rank == 2:

@@ -173,17 +173,14 @@ class Decoder(keras.Layer):
 
     def logits(self, outputs: Any) -> Any:
         """Return the logits (…, V), float32, of y (…, U)."""
-        return tf.cast(product(outputs, *self.output_weights()), tf.float32)
+        kernel, bias = self._output_weights()
+        logits = product(outputs, kernel, bias, transposed=self.tie_embeddings)
+        return tf.cast(logits, tf.float32)
 
     def output_weights(self) -> tuple[Any, Any]:
         """Return W (U, V) and b (V,), of the dtype that is computed in."""
-        if self.output_layer is None:
-            kernel = tf.transpose(self.embedding.embeddings)
-            bias = self.output_bias
-        else:
-            kernel, bias = self.output_layer.kernel, self.output_layer.bias
-        dtype = self.compute_dtype
-        return tf.cast(kernel, dtype), tf.cast(bias, dtype)
+        kernel, bias = self._output_weights()
+        return tf.transpose(kernel) if self.tie_embeddings else kernel, bias
 
     def start(
         self, memory: Any, summary: Any, memory_mask: Any = None
@@ -244,3 +241,12 @@ class Decoder(keras.Layer):
     def from_config(cls, config: dict[str, Any]) -> "Decoder":
         attention = keras.saving.deserialize_keras_object(config["attention"])
         return cls(**(config | {"attention": attention}))
+
+    def _output_weights(self) -> tuple[Any, Any]:
+        """Return W, transposed if it is that of the embeddings, and b."""
+        if self.output_layer is None:
+            kernel, bias = self.embedding.embeddings, self.output_bias
+        else:
+            kernel, bias = self.output_layer.kernel, self.output_layer.bias
+        dtype = self.compute_dtype
+        return tf.cast(kernel, dtype), tf.cast(bias, dtype)

@@ -45,19 +45,30 @@ def projected_crossentropy(
         weights: (B, T), float32, of the tokens.
         label_smoothing: As in `MaskedCrossentropy`.
         training: Whether there will be a gradient.
+
+    Raises:
+        ValueError: `labels` or `weights` are not of the shape (B, T) of the
+            outputs.
     """
+    for name, value in (("labels", labels), ("weights", weights)):
+        if not outputs.shape[:2].is_compatible_with(value.shape):
+            raise ValueError(
+                f"`{name}` must be of the shape {outputs.shape[:2]} of the "
+                f"outputs. Received: {name} of shape {value.shape}"
+            )
     labels = tf.cast(labels, tf.int32)
-    size = tf.size(labels)
+    size = _known_size(labels)
     # The tokens in front, the padding behind, and up to a whole chunk.
     order = tf.argsort(tf.cast(tf.reshape(labels == 0, [-1]), tf.int32))
     back = tf.argsort(order)
-    chunks = -(-_known_size(labels) // _ROWS)
+    chunks = -(-size // _ROWS)
     live = tf.math.count_nonzero(labels, dtype=tf.int32)
 
     def cut(rows: Any) -> Any:
         """Turn (B, T, …) into an array of chunks (rows, …)."""
         rest = rows.shape[2:]
-        rows = tf.gather(tf.reshape(rows, (-1, *rest)), order)
+        # `size` and not -1: rows that are not those of the labels fail.
+        rows = tf.gather(tf.reshape(rows, (size, *rest)), order)
         end = [[0, chunks * _ROWS - size], *[[0, 0]] * len(rest)]
         rows = tf.reshape(tf.pad(rows, end), (chunks, _ROWS, *rest))
         return _array(chunks, rows.dtype, rest).unstack(rows)

@@ -54,8 +54,9 @@ class Seq2Seq(keras.Model):
             the start token followed by the target without its last token.
             With `guided_attention` "alignments" (B, T, S), too: which source
             positions each token that is to be predicted belongs to.
-            With "labels" (B, T), 0 where padded, and "token_weights" (B, T)
-            it returns the loss, without having all logits at a time.
+            With "labels" (B, T), 0 where padded, and "token_weights" (B, T),
+            a model compiled with `MaskedCrossentropy` returns the loss,
+            without having all logits at a time.
         training: Whether to apply dropout.
 
     Returns:

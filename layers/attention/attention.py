@@ -1,6 +1,6 @@
 """What all attention mechanisms share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -71,8 +71,8 @@ class Attention(keras.Layer):
         (B, T, M) and (B, T, S).
 
     Raises:
-        ValueError: `units` is not a positive integer, or `probability_fn` is
-            no such name.
+        ValueError: `units` is not a positive integer; `probability_fn` is no
+            such name; or there is a mask beside a prepared memory.
     """
 
     def __init__(
@@ -114,6 +114,12 @@ class Attention(keras.Layer):
     ) -> tuple[Any, Any]:
         if not isinstance(memory, Memory):
             memory = self.prepare_memory(memory, memory_mask)
+        elif tf.is_tensor(memory_mask):
+            # Of a `Memory`, Keras itself gives a structure of masks.
+            raise ValueError(
+                "`memory_mask` is for a memory that is not prepared: give it "
+                "to `prepare_memory`."
+            )
         if state is None:
             state = self.get_initial_state(memory)
         query = self.project_query(query)
@@ -202,7 +208,7 @@ class Attention(keras.Layer):
         shape = (*shape, tf.shape(memory.values)[1])
         return self.monotonic.noise(shape, self.compute_dtype, training)
 
-    def score(self, query: Any, keys: Any, state: list[Any]) -> Any:
+    def score(self, query: Any, keys: Any, state: Sequence[Any]) -> Any:
         """Return the scores (B, K, S).
 
         Args:
@@ -216,7 +222,7 @@ class Attention(keras.Layer):
         self,
         query: Any,
         memory: Memory,
-        state: list[Any] | None = None,
+        state: Sequence[Any] = (),
         noise: Any = None,
     ) -> tuple[Any, Any]:
         """Return the context and the alignments of projected queries.
@@ -228,7 +234,6 @@ class Attention(keras.Layer):
             state: That before each query, each (B, K, S).
             noise: (B, K, S), from `noise`, or None.
         """
-        state = state or []
         scores = self.score(query, memory.keys, state)
         alignments = self.alignments(scores, memory.mask, state, noise)
         return tf.matmul(alignments, memory.values), alignments
@@ -237,7 +242,7 @@ class Attention(keras.Layer):
         self,
         scores: Any,
         mask: Any = None,
-        state: list[Any] | None = None,
+        state: Sequence[Any] = (),
         noise: Any = None,
     ) -> Any:
         """Return the probabilities (B, …, S) of scores of that shape.
@@ -251,7 +256,7 @@ class Attention(keras.Layer):
             mask = tf.cast(mask, tf.bool)
             for _ in range(scores.shape.rank - 2):
                 mask = tf.expand_dims(mask, 1)
-        if self.monotonic is not None and state:
+        if self.monotonic is not None:
             return self.monotonic(scores, mask, state[-1], noise)
         if isinstance(self.probability_fn, str):
             return PROBABILITIES[self.probability_fn](scores, mask)

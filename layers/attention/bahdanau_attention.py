@@ -1,6 +1,6 @@
 """Additive attention."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -94,7 +94,7 @@ class BahdanauAttention(Attention):
     ) -> Any:
         return dot(query, self.query_kernel)
 
-    def score(self, query: Any, keys: Any, state: list[Any]) -> Any:
+    def score(self, query: Any, keys: Any, state: Sequence[Any]) -> Any:
         return self._score(query[:, :, tf.newaxis] + keys[:, tf.newaxis])
 
     def get_config(self) -> dict[str, Any]:

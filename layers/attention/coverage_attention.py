@@ -5,14 +5,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers.attention.bahdanau_attention import (
-    BahdanauAttention,
+from keras_recurrent.layers.attention.recalling_attention import (
+    RecallingAttention,
 )
-from keras_recurrent.layers.attention.memory import Memory
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
-class CoverageAttention(BahdanauAttention):
+class CoverageAttention(RecallingAttention):
     """Additive attention that sees the sum of all alignments so far.
 
         e_s = v·tanh(W_q·query + W_m·memory_s + w_c cov_s)   score of position s
@@ -53,23 +52,9 @@ class CoverageAttention(BahdanauAttention):
             initializer=self.kernel_initializer,
         )
 
-    def get_initial_state(self, memory: Memory, rows: Any = None) -> list[Any]:
-        shape = tf.shape(memory.values)
-        rows = shape[0] if rows is None else rows
-        return [
-            tf.zeros((rows, shape[1]), self.compute_dtype),
-            *super().get_initial_state(memory, rows),
-        ]
+    def remember(self, past: Any, alignments: Any) -> Any:
+        return past + alignments
 
-    def next_state(self, state: list[Any], alignments: Any) -> list[Any]:
-        coverage, *rest = state
-        return [
-            coverage + alignments,
-            *super().next_state(rest, alignments),
-        ]
-
-    def score(self, query: Any, keys: Any, state: list[Any]) -> Any:
-        coverage = state[0][..., tf.newaxis]
-        covered = coverage * tf.cast(self.coverage_kernel[0], coverage.dtype)
-        meeting = query[:, :, tf.newaxis] + keys[:, tf.newaxis]
-        return self._score(meeting + covered)
+    def recall(self, past: Any) -> Any:
+        kernel = tf.cast(self.coverage_kernel[0], past.dtype)
+        return past[..., tf.newaxis] * kernel

@@ -5,15 +5,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers.attention.bahdanau_attention import (
-    BahdanauAttention,
+from keras_recurrent.layers.attention.recalling_attention import (
+    RecallingAttention,
 )
-from keras_recurrent.layers.attention.memory import Memory
 from keras_recurrent.layers.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
-class LocationSensitiveAttention(BahdanauAttention):
+class LocationSensitiveAttention(RecallingAttention):
     """Additive attention that sees the alignments of the query before.
 
         f   = F ∗ α'                                     location features
@@ -80,34 +79,21 @@ class LocationSensitiveAttention(BahdanauAttention):
             initializer=self.kernel_initializer,
         )
 
-    def get_initial_state(self, memory: Memory, rows: Any = None) -> list[Any]:
-        shape = tf.shape(memory.values)
-        rows = shape[0] if rows is None else rows
-        return [
-            tf.zeros((rows, shape[1]), self.compute_dtype),
-            *super().get_initial_state(memory, rows),
-        ]
+    def remember(self, past: Any, alignments: Any) -> Any:
+        return alignments
 
-    def next_state(self, state: list[Any], alignments: Any) -> list[Any]:
-        return [alignments, *super().next_state(state[1:], alignments)]
-
-    def score(self, query: Any, keys: Any, state: list[Any]) -> Any:
-        meeting = query[:, :, tf.newaxis] + keys[:, tf.newaxis]
-        return self._score(meeting + self._locations(state[0]))
+    def recall(self, past: Any) -> Any:
+        filters = tf.cast(self.location_filters, past.dtype)
+        shape = tf.shape(past)
+        rows = tf.reshape(past, (shape[0] * shape[1], shape[2], 1))
+        features = tf.nn.conv1d(rows, filters, stride=1, padding="SAME")
+        return tf.reshape(
+            product(features, tf.cast(self.location_kernel, past.dtype)),
+            tf.concat([shape, [self.units]], 0),
+        )
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "filters": self.filters,
             "kernel_size": self.kernel_size,
         }
-
-    def _locations(self, previous: Any) -> Any:
-        """Return W_f·f (B, K, S, A) of alignments (B, K, S)."""
-        filters = tf.cast(self.location_filters, previous.dtype)
-        shape = tf.shape(previous)
-        rows = tf.reshape(previous, (shape[0] * shape[1], shape[2], 1))
-        features = tf.nn.conv1d(rows, filters, stride=1, padding="SAME")
-        return tf.reshape(
-            product(features, tf.cast(self.location_kernel, previous.dtype)),
-            tf.concat([shape, [self.units]], 0),
-        )

@@ -1,6 +1,6 @@
 """Multiplicative attention."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
@@ -92,7 +92,7 @@ class LuongAttention(Attention):
             return memory
         return super().project_memory(memory)
 
-    def score(self, query: Any, keys: Any, state: list[Any]) -> Any:
+    def score(self, query: Any, keys: Any, state: Sequence[Any]) -> Any:
         scores = tf.matmul(query, keys, transpose_b=True)
         return self.score_length * scores if self.scale else scores
 

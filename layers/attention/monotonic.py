@@ -90,9 +90,9 @@ class Monotonic(keras.Layer):
         self.seed = seed
         if sigmoid_noise:
             self.seed_generator = keras.random.SeedGenerator(seed)
-        self.score_bias = self.add_weight(
+        self.stop_bias = self.add_weight(
             shape=(),
-            name="score_bias",
+            name="stop_bias",
             initializer=keras.initializers.Constant(score_bias_init),
         )
         self.built = True
@@ -103,7 +103,7 @@ class Monotonic(keras.Layer):
         dtype = scores.dtype
         scores = tf.cast(scores, tf.float32)
         previous = tf.cast(previous, tf.float32)
-        scores = scores + tf.cast(self.score_bias, tf.float32)
+        scores = scores + tf.cast(self.stop_bias, tf.float32)
         if noise is not None:
             scores = scores + tf.cast(noise, tf.float32)
         if self.mode == "hard":

@@ -1,6 +1,6 @@
 """Several attentions side by side."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
@@ -111,7 +111,7 @@ class MultiHeadAttention(Attention):
     ) -> Any:
         return dot(query, self.query_kernel)
 
-    def score(self, query: Any, keys: Any, state: list[Any]) -> Any:
+    def score(self, query: Any, keys: Any, state: Sequence[Any]) -> Any:
         """Return the scores (B, H, K, S)."""
         query, keys = self._heads(query), self._heads(keys)
         if self.form == "dot":
@@ -125,10 +125,10 @@ class MultiHeadAttention(Attention):
         self,
         query: Any,
         memory: Memory,
-        state: list[Any] | None = None,
+        state: Sequence[Any] = (),
         noise: Any = None,
     ) -> tuple[Any, Any]:
-        scores = self.score(query, memory.keys, [])
+        scores = self.score(query, memory.keys, state)
         alignments = self.alignments(scores, memory.mask)  # (B, H, K, S)
         contexts = tf.matmul(alignments, self._heads(memory.values))
         contexts = tf.transpose(contexts, (0, 2, 1, 3))  # (B, K, H, A / H)

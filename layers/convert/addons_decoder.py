@@ -40,6 +40,8 @@ def load_addons_decoder_weights(
             "`cell` must have one attention. "
             f"Received: {len(cell.attentions)} of them"
         )
+    if not cell.built:
+        raise ValueError("`cell` must be built before it is given weights.")
     of_cells, others = _sort(weights)
     if len(of_cells) != len(cell.cells):
         raise ValueError(
@@ -48,12 +50,6 @@ def load_addons_decoder_weights(
         )
     attention = cell.attentions[0]
     own = {weight.name: weight for weight in attention.weights}
-    if attention.monotonic is not None:
-        # One name for two biases: that of the normalisation is in the keys.
-        own["stop_bias"] = attention.monotonic.score_bias
-        own.pop("score_bias")
-        if getattr(attention, "normalize", False):
-            own["score_bias"] = attention.score_bias
     if cell.units:
         own["output_kernel"] = cell.output_kernel
         if "output_kernel" in others:

@@ -222,3 +222,36 @@ def test_tied_embeddings_are_the_projection():
     assert clone.get_config() == one.decoder.get_config()
     with pytest.raises(ValueError, match="embedding_dim=3, units=4"):
         Decoder(V, 3, 4, tie_embeddings=True)
+
+
+@pytest.mark.parametrize("name", ["labels", "weights"])
+def test_labels_of_another_shape(name):
+    given = dict(
+        zip(
+            ("outputs", "kernel", "bias", "labels", "weights"),
+            map(tf.constant, data(4, 3)),
+            strict=True,
+        )
+    )
+    given[name] = given[name][:, :2]
+    message = rf"`{name}` must be of the shape \(4, 3\).*\(4, 2\)"
+    with pytest.raises(ValueError, match=message):
+        projected_crossentropy(**given)
+
+
+def test_labels_of_another_shape_than_was_known():
+    outputs, kernel, bias, labels, weights = data(4, 3)
+    unknown = [
+        tf.TensorSpec((None, None, U)),
+        tf.TensorSpec((None, None), tf.int64),
+        tf.TensorSpec((None, None)),
+    ]
+
+    @tf.function(input_signature=unknown)
+    def loss(outputs, labels, weights):
+        return projected_crossentropy(
+            outputs, kernel, bias, labels, weights
+        ).loss
+
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        loss(outputs, labels[:, :2], weights[:, :2])

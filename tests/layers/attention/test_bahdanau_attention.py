@@ -108,6 +108,13 @@ def test_a_memory_can_be_prepared_once(attention):
     assert not np.allclose(attention(query, others)[1], at_once[1])
 
 
+def test_a_mask_beside_a_prepared_memory(attention):
+    query, memory, mask = data()
+    prepared = attention.prepare_memory(memory)
+    with pytest.raises(ValueError, match="give it to `prepare_memory`"):
+        attention(query, prepared, memory_mask=mask)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
 def test_nothing_to_look_at_gives_zeros(dtype):
     attention = BahdanauAttention(A, dtype=dtype)

@@ -28,7 +28,7 @@ def test_golden_values_of_tensorflow_addons(name, mode):
     memory = golden["memory"]
     attention(golden["query1"], memory)
     prefix = f"w/{name.capitalize()}MonotonicAttention/"
-    probability.score_bias.assign(golden[f"{prefix}attention_score_bias"])
+    probability.stop_bias.assign(golden[f"{prefix}attention_score_bias"])
     attention.memory_kernel.assign(golden[f"{prefix}memory_layer/kernel"])
     if name == "bahdanau":
         attention.query_kernel.assign(golden[f"{prefix}kernel"])
@@ -133,7 +133,7 @@ def test_config_keeps_it():
     clone = LuongAttention.from_config(attention.get_config())
     assert clone.get_config() == attention.get_config()
     assert clone.probability_fn.mode == "recursive"
-    assert clone.probability_fn.score_bias.numpy() == -1.0
+    assert clone.probability_fn.stop_bias.numpy() == -1.0
     named = LuongAttention(U, probability_fn="monotonic")
     assert named.monotonic.mode == "parallel"
 

@@ -68,7 +68,7 @@ def test_a_stack_with_all_that_an_attention_may_have():
         "stacked_rnn_cells/gru_cell/bias": cell.cells[1].bias,
         "mine/attention_g": attention.score_length,
         "mine/attention_b": attention.score_bias,
-        "mine/attention_score_bias": attention.monotonic.score_bias,
+        "mine/attention_score_bias": attention.monotonic.stop_bias,
         "mine/kernel": attention.query_kernel,
         "mine/memory_layer/kernel": attention.memory_kernel,
     }
@@ -117,3 +117,15 @@ def test_bad_weights(make, given, message):
         load_addons_decoder_weights(cell, given())
     for old, new in zip(before, cell.attentions[0].get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_a_cell_that_is_not_built():
+    cell = AttentionCell(
+        [GRUCell(U)],
+        BahdanauAttention(A),
+        U,
+        query="new_state",
+        input_feeding=True,
+    )
+    with pytest.raises(ValueError, match="must be built"):
+        load_addons_decoder_weights(cell, weights())
