@@ -53,6 +53,7 @@ def make(
             max_length=steps,
             length_penalty=1.0 if beam_width > 1 else 0.0,
             n_best=1,
+            jit_compile=True,
         )
         return best.ids.numpy()
 

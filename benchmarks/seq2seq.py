@@ -5,7 +5,8 @@
 All do the same work on random ids: a bidirectional GRU encoder, a GRU decoder
 with Bahdanau's attention and input feeding, embeddings and states of 256; Adam
 with clipped gradients; outputs of a fixed length. Ours runs as a user would
-have it: `Seq2Seq`, `model.fit`, `model.generate`.
+have it: `Seq2Seq`, `model.fit`, and `model.generate` with `jit_compile=True`,
+the compilation of which is in the passes that do not count.
 
 Each contestant lives in a process and an environment of its own. In a row all
 run in turn, A B C A B C …, each after a pause and a pass that does not count;

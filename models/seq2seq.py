@@ -234,7 +234,6 @@ class Seq2Seq(keras.Model):
         memory, summary = self.encoder(source, mask=mask)
         return self._start_decoder(memory, summary, mask)
 
-    @tf.function(autograph=False, reduce_retracing=True)
     def generate(
         self,
         source: Any,
@@ -246,6 +245,7 @@ class Seq2Seq(keras.Model):
         num_groups: int = 1,
         diversity: float = 0.0,
         constraints: Constraints = UNCONSTRAINED,
+        jit_compile: bool = False,
     ) -> Hypotheses:
         """Decode a batch of sources, in the graph.
 
@@ -264,6 +264,9 @@ class Seq2Seq(keras.Model):
             num_groups: Number of groups of beams that are to differ.
             diversity: By how much (Vijayakumar et al. 2018).
             constraints: Rules for the tokens of an output.
+            jit_compile: Whether to compile with XLA. Decoding is faster then,
+                but each new shape of `source` has to be compiled first, which
+                takes seconds.
 
         Returns:
             `Hypotheses`, best first.
@@ -271,30 +274,14 @@ class Seq2Seq(keras.Model):
         Raises:
             ValueError: an argument is out of its range.
         """
-        step, state = self.start(source)
-        start_ids = self._start_ids(source)
-        if beam_width == num_groups == 1 and n_best in (None, 1):
-            found = greedy_search(
-                step,
-                state,
-                start_ids,
-                end_id=self.end_id,
-                max_length=max_length,
-                constraints=constraints,
-            )
-            ranking = Ranking(length_penalty, coverage_penalty, source != 0)
-            return ranking.rescore(found, self.end_id)
-        return beam_search(
-            step,
-            state,
-            start_ids,
-            end_id=self.end_id,
-            max_length=max_length,
+        generate = self._generate_compiled if jit_compile else self._generate
+        return generate(
+            source,
             beam_width=beam_width,
-            n_best=n_best,
+            max_length=max_length,
             length_penalty=length_penalty,
             coverage_penalty=coverage_penalty,
-            source_mask=source != 0,
+            n_best=n_best,
             num_groups=num_groups,
             diversity=diversity,
             constraints=constraints,
@@ -389,6 +376,54 @@ class Seq2Seq(keras.Model):
                 }
             )
         )
+
+    def _generate_with(
+        self,
+        source: Any,
+        beam_width: int,
+        max_length: int,
+        length_penalty: LengthPenalty,
+        coverage_penalty: float,
+        n_best: int | None,
+        num_groups: int,
+        diversity: float,
+        constraints: Constraints,
+    ) -> Hypotheses:
+        step, state = self.start(source)
+        start_ids = self._start_ids(source)
+        if beam_width == num_groups == 1 and n_best in (None, 1):
+            found = greedy_search(
+                step,
+                state,
+                start_ids,
+                end_id=self.end_id,
+                max_length=max_length,
+                constraints=constraints,
+            )
+            ranking = Ranking(length_penalty, coverage_penalty, source != 0)
+            return ranking.rescore(found, self.end_id)
+        return beam_search(
+            step,
+            state,
+            start_ids,
+            end_id=self.end_id,
+            max_length=max_length,
+            beam_width=beam_width,
+            n_best=n_best,
+            length_penalty=length_penalty,
+            coverage_penalty=coverage_penalty,
+            source_mask=source != 0,
+            num_groups=num_groups,
+            diversity=diversity,
+            constraints=constraints,
+        )
+
+    _generate = tf.function(
+        _generate_with, autograph=False, reduce_retracing=True
+    )
+    _generate_compiled = tf.function(
+        _generate_with, autograph=False, jit_compile=True
+    )
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _sample(self, source: Any, seed: Any, **options: Any) -> Hypotheses:

@@ -195,11 +195,12 @@ def test_generate_agrees_eagerly_in_a_graph_and_under_xla(variant, seed):
         finally:
             tf.config.run_functions_eagerly(False)
         assert_close(graph, eager)
-        compiled = tf.function(
+        assert_close(model.generate(source, **options, jit_compile=True), eager)
+        within = tf.function(
             lambda source, options=options: model.generate(source, **options),
             jit_compile=True,
         )
-        assert_close(compiled(source), eager)
+        assert_close(within(source), eager)
 
 
 def test_scores_are_those_of_teacher_forcing(seed):
