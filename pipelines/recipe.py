@@ -70,6 +70,19 @@ def _length_penalty(value: object) -> object:
     raise ValueError("expected `average` or a number of at least 0")
 
 
+# The heads of `MultiHeadAttention`, repeated here like the names of cells.
+NUM_HEADS = 4
+
+
+def _check_heads(attentions: Sequence[str], units: Sequence[int]) -> None:
+    odd = [str(size) for size in units if size % NUM_HEADS]
+    if "multi_head" in attentions and odd:
+        raise ValueError(
+            f"`attention: multi_head` has {NUM_HEADS} heads, which must divide "
+            f"the units. Received: units={', '.join(odd)}"
+        )
+
+
 T = TypeVar("T")
 Cell = Annotated[str, AfterValidator(_known_cell)]
 Attention = Literal[
@@ -175,6 +188,11 @@ class ModelConfig(Section):
             )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _units_make_heads(self) -> Self:
+        _check_heads((self.attention,), (self.units,))
+        return self
+
 
 class TrainingConfig(Section):
     """The call of `fit`."""
@@ -270,6 +288,19 @@ class Recipe(Section):
     decoding: DecodingConfig = DecodingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tuning: TuningConfig = TuningConfig()
+
+    @pydantic.field_validator("tuning")
+    @classmethod
+    def _searched_units_make_heads(
+        cls, tuning: TuningConfig, info: pydantic.ValidationInfo
+    ) -> TuningConfig:
+        if model := info.data.get("model"):
+            space = tuning.space
+            _check_heads(
+                space.attention or (model.attention,),
+                space.units or (model.units,),
+            )
+        return tuning
 
     def save(self, path: str | Path) -> None:
         """Write every key, defaults included, as YAML."""

@@ -7,6 +7,7 @@ import pytest
 
 from keras_recurrent.pipelines.recipe import (
     CELL_NAMES,
+    NUM_HEADS,
     Attention,
     Recipe,
     RecipeError,
@@ -135,6 +136,7 @@ def test_the_attentions_are_those_of_the_registry() -> None:
     from keras_recurrent.layers.attention import ATTENTIONS
 
     assert sorted(ATTENTIONS) == sorted(get_args(Attention))
+    assert ATTENTIONS["multi_head"](8).num_heads == NUM_HEADS
 
 
 @pytest.mark.parametrize("name", CELL_NAMES)
@@ -213,6 +215,22 @@ def test_an_override_below_a_value(recipe_file):
         (
             CMUDICT + "model: {input_feeding: true}\n",
             "model: .*needs `query: new_state`. Received: query='previous",
+        ),
+        (
+            CMUDICT + "model: {attention: multi_head, units: 6}\n",
+            "model: .* 4 heads, which must divide the units.*units=6",
+        ),
+        (
+            CMUDICT
+            + "model: {units: 6}\n"
+            + "tuning: {space: {attention: [luong, multi_head]}}\n",
+            "tuning: .* 4 heads, which must divide the units.*units=6",
+        ),
+        (
+            CMUDICT
+            + "model: {attention: multi_head}\n"
+            + "tuning: {space: {units: [8, 10, 6]}}\n",
+            "tuning: .*units=10, 6",
         ),
     ],
 )
