@@ -80,6 +80,7 @@ class AttentionCell(keras.Layer):
         state: `AttentionState` of R rows.
         memory: The memories of B sentences, from `prepare_memory`.
         training: Whether to apply dropout.
+        projected: Whether the inputs come from `project_inputs`.
 
     Returns:
         The output y_t (R, N), or s_t (R, U) without `output_attention`; the
@@ -197,15 +198,38 @@ class AttentionCell(keras.Layer):
         state: AttentionState,
         memory: Memory | list[Memory],
         training: bool = False,
+        projected: bool = False,
     ) -> tuple[Any, Any, AttentionState]:
         memories = self._of_each(memory)
         dropout = self._dropout(tf.shape(inputs)[0], training)
         noise = self._noise((tf.shape(inputs)[0],), memories, training)
-        inputs = self._project_inputs(inputs, dropout)
         output, alignments, state = self._step(
-            (inputs, *noise), state, memories, dropout
+            (inputs, *noise), state, memories, dropout, projected
         )
         return output, self._one_or_all(alignments), state
+
+    def project_inputs(self, inputs: Any, mask: Any = None) -> Any:
+        """Do for inputs alone what the first cell does with them.
+
+        A cell that has more to do than a product gets them as they are.
+
+        Args:
+            inputs: (…, D).
+            mask: The dropout mask of all that the cell reads, or None.
+
+        Returns:
+            (…, P).
+        """
+        cell, size = self.cells[0], inputs.shape[-1]
+        if not _is_linear(cell):
+            return inputs
+        if mask is not None:
+            inputs = inputs * mask[:, :size]
+        kernel, bias = (
+            None if weight is None else tf.cast(weight, self.compute_dtype)
+            for weight in (cell.kernel, cell.input_bias())
+        )
+        return product(inputs, kernel[:size], bias)
 
     def run(
         self,
@@ -357,7 +381,7 @@ class AttentionCell(keras.Layer):
         dropout = self._dropout(batch_size, training)
         shape = (tf.shape(sequences)[1], batch_size)
         inputs = (
-            self._project_inputs(swap_batch_and_time(sequences), dropout),
+            self.project_inputs(swap_batch_and_time(sequences), dropout[0][0]),
             *self._noise(shape, memories, training),
         )
         in_graph = not tf.executing_eagerly()
@@ -401,7 +425,7 @@ class AttentionCell(keras.Layer):
         """Run with a gradient made for the loop, see `trained_loop`.
 
         Args:
-            inputs: From `_project_inputs` and `_noise`, time-major.
+            inputs: From `project_inputs` and `_noise`, time-major.
             state, memories, dropout: Of the run.
             asked: Which states the query is the sum of.
         """
@@ -447,20 +471,22 @@ class AttentionCell(keras.Layer):
         state: AttentionState,
         memories: list[Memory],
         dropout: "_Dropout",
+        is_projected: bool = True,
         dot: Dot = plain_dot,
         gate: Gate = plain_gate,
     ) -> tuple[Any, list[Any], AttentionState]:
         """Run one step.
 
         Args:
-            inputs: From `_project_inputs` and `_noise`.
+            inputs: The inputs of the cells, and those from `_noise`.
             state, memories, dropout: Of the step.
+            is_projected: Whether the former come from `project_inputs`.
             dot, gate: As in `RecurrentCell.step`.
 
         Returns:
             The output, the alignments of each attention and the new state.
         """
-        projected, cell_noise, look_noise = inputs
+        given, cell_noise, look_noise = inputs
         read: list[Any] = []
         contexts: list[Any] = []
         alignments: list[Any] = []
@@ -478,7 +504,9 @@ class AttentionCell(keras.Layer):
         ):
             below = output
             if below is None:
-                projected = self._project_rest(projected, read, masks, dot)
+                projected = self._project_rest(
+                    given, read, masks[0], is_projected, dot
+                )
             else:
                 dropped = below if masks[0] is None else below * masks[0]
                 projected = _project(cell, dropped, dot)
@@ -513,12 +541,10 @@ class AttentionCell(keras.Layer):
         """Return y of one step."""
         if self.output_kernel is None:
             return contexts[0] if len(contexts) == 1 else tf.concat(contexts, 1)
-        parts, start = [], 0
-        for part in [*contexts, output]:
-            rows = slice(start, start + part.shape[-1])
-            parts.append(dot(part, self.output_kernel, rows=rows, drop=False))
-            start = rows.stop
-        return gate("attention", self.activation, _sum(parts))
+        made = dot(
+            tf.concat([*contexts, output], -1), self.output_kernel, drop=False
+        )
+        return gate("attention", self.activation, made)
 
     def _query_of(self, state: AttentionState) -> Any:
         """The output of the stack at the step before."""
@@ -570,40 +596,27 @@ class AttentionCell(keras.Layer):
         )
         return cells, attentions
 
-    def _project_inputs(self, inputs: Any, dropout: "_Dropout") -> Any:
-        """Do for the inputs (…, B, D) alone what can be done before a loop."""
-        cell, size = self.cells[0], inputs.shape[-1]
-        mask, _ = dropout[0]
-        if mask is not None:
-            inputs = inputs * mask[:, :size]
-        if not _is_linear(cell):
-            return inputs
-        return product(
-            inputs, tf.convert_to_tensor(cell.kernel)[:size], cell.input_bias()
-        )
-
     def _project_rest(
-        self, inputs: Any, read: list[Any], masks: Any, dot: Dot
+        self,
+        inputs: Any,
+        read: list[Any],
+        mask: Any,
+        is_projected: bool,
+        dot: Dot,
     ) -> Any:
-        """Project what else the first cell reads, behind the inputs."""
-        cell, mask = self.cells[0], masks[0]
-        rest = sum(part.shape[-1] for part in read)
-        end = self._input_sizes[0] - rest
-        if not _is_linear(cell):
-            parts = [inputs]
-            for part in read:
-                size = part.shape[-1]
-                parts.append(
-                    part if mask is None else part * mask[:, end : end + size]
-                )
-                end += size
-            return cell.project(tf.concat(parts, axis=-1))
-        for part in read:
-            rows = slice(end, end + part.shape[-1])
-            part = part if mask is None else part * mask[:, rows]
-            inputs = inputs + dot(part, cell.kernel, rows=rows, drop=False)
-            end = rows.stop
-        return inputs
+        """Project what the first cell reads, the inputs and the rest."""
+        cell = self.cells[0]
+        is_projected = is_projected and _is_linear(cell)
+        parts = read if is_projected else [inputs, *read]
+        if not parts:
+            return inputs
+        rest = parts[0] if len(parts) == 1 else tf.concat(parts, axis=-1)
+        rows = slice(self._input_sizes[0] - rest.shape[-1], None)
+        if mask is not None:
+            rest = rest * mask[:, rows]
+        if not is_projected:
+            return _project(cell, rest, dot)
+        return inputs + dot(rest, cell.kernel, rows=rows, drop=False)
 
     def _look_of_rows(
         self,
@@ -715,7 +728,7 @@ class _Steps:
         )
         state = tf.nest.pack_sequence_as(self.state, states)
         output, _, state = self.cell._step(
-            inputs, state, memories, dropout, dot, gate
+            inputs, state, memories, dropout, dot=dot, gate=gate
         )
         return output, tf.nest.flatten(state)
 

@@ -202,8 +202,21 @@ class Decoder(keras.Layer):
         prepared = self.attention_cell.prepare_memory(memory, memory_mask)
         return prepared, self.attention_cell.get_initial_state(prepared, cells)
 
+    def input_table(self) -> Any:
+        """Return what the cells make of each token alone (V, P).
+
+        Worth making where there are many more tokens to read than there are
+        in the vocabulary.
+        """
+        embeddings = tf.cast(self.embedding.embeddings, self.compute_dtype)
+        return self.attention_cell.project_inputs(embeddings)
+
     def step(
-        self, ids: Any, state: AttentionState, memory: Memory | list[Memory]
+        self,
+        ids: Any,
+        state: AttentionState,
+        memory: Memory | list[Memory],
+        table: Any = None,
     ) -> tuple[Any, Any, AttentionState]:
         """Predict the token after `ids`.
 
@@ -212,13 +225,19 @@ class Decoder(keras.Layer):
                 sentence next to each other.
             state: The state of R rows.
             memory: The memory of B sentences, from `start`.
+            table: From `input_table`, to look the tokens up in; by default
+                their embeddings are projected at each step.
 
         Returns:
             The logits (R, V) in float32, the alignments (R, S) and the new
             state.
         """
+        if table is None:
+            inputs = self.embedding(ids)
+        else:
+            inputs = tf.gather(table, ids)
         output, alignments, state = self.attention_cell(
-            self.embedding(ids), state, memory
+            inputs, state, memory, projected=table is not None
         )
         return self.logits(output), alignments, state
 

@@ -220,11 +220,13 @@ class Seq2Seq(keras.Model):
             y_pred = y_pred.predictions
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def start(self, source: Any) -> tuple[Step, Any]:
+    def start(self, source: Any, num_tokens: int = 1) -> tuple[Step, Any]:
         """Read a batch of sources; return what decoding starts from.
 
         Args:
             source: (B, S), integers, 0 where padded.
+            num_tokens: How many tokens the steps will read for each source,
+                at most. It changes the speed only.
 
         Returns:
             The step of `keras_recurrent.models.decoding`, which has the
@@ -232,7 +234,7 @@ class Seq2Seq(keras.Model):
         """
         mask = source != 0
         memory, summary = self.encoder(source, mask=mask)
-        return self._start_decoder(memory, summary, mask)
+        return self._start_decoder(memory, summary, mask, num_tokens)
 
     def generate(
         self,
@@ -389,7 +391,7 @@ class Seq2Seq(keras.Model):
         diversity: float,
         constraints: Constraints,
     ) -> Hypotheses:
-        step, state = self.start(source)
+        step, state = self.start(source, beam_width * max_length)
         start_ids = self._start_ids(source)
         if beam_width == num_groups == 1 and n_best in (None, 1):
             found = greedy_search(
@@ -426,14 +428,23 @@ class Seq2Seq(keras.Model):
     )
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def _sample(self, source: Any, seed: Any, **options: Any) -> Hypotheses:
-        step, state = self.start(source)
+    def _sample(
+        self,
+        source: Any,
+        seed: Any,
+        num_samples: int,
+        max_length: int,
+        **options: Any,
+    ) -> Hypotheses:
+        step, state = self.start(source, num_samples * max_length)
         return sample(
             step,
             state,
             self._start_ids(source),
             end_id=self.end_id,
             seed=seed,
+            num_samples=num_samples,
+            max_length=max_length,
             **options,
         )
 
@@ -445,12 +456,17 @@ class Seq2Seq(keras.Model):
         )
 
     def _start_decoder(
-        self, memory: Any, summary: Any, mask: Any
+        self, memory: Any, summary: Any, mask: Any, num_tokens: int = 1
     ) -> tuple[Step, Any]:
         prepared, state = self.decoder.start(memory, summary, mask)
+        # Twice as many, as outputs may well be shorter than they can be.
+        many = 2 * self.decoder.vocabulary_size
+        table = None
+        if (memory.shape[0] or 1) * num_tokens >= many:
+            table = self.decoder.input_table()
 
         def step(ids: Any, state: Any) -> tuple[Any, Any, Any]:
-            return self.decoder.step(ids, state, prepared)
+            return self.decoder.step(ids, state, prepared, table)
 
         return step, state
 

@@ -117,16 +117,19 @@ def beam_search(
         return tf.reshape(rows, (sentences, beam_width, size))
 
     def body(loop: _Loop) -> tuple[_Loop]:
-        log_probs, alignments, state = take_step(step, loop.last, loop.state)
+        logits, excess, alignments, state = take_step(
+            step, loop.last, loop.state
+        )
         if not constraints.empty:
-            log_probs = constraints.bar(log_probs, loop.t, loop.written, end_id)
+            logits = constraints.bar(logits, loop.t, loop.written, end_id)
         covered, coverage = loop.covered, None
         if coverage_penalty:
             covered += alignments
             coverage = ranking.coverage(by_beam(covered))
         beams, choice = extend_beams(
             loop.beams,
-            by_beam(log_probs),
+            by_beam(logits),
+            tf.reshape(excess, (sentences, beam_width)),
             loop.t,
             coverage,
             end_id=end_id,

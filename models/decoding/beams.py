@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from keras_recurrent.models.decoding.over_vocabulary import top_k
 from keras_recurrent.models.decoding.ranking import Ranking
-from keras_recurrent.models.decoding.top_k import top_k
 
 
 class Beams(NamedTuple):
@@ -43,7 +43,8 @@ def first_beams(sentences: Any, groups: int, each: int) -> Beams:
 
 def extend(
     beams: Beams,
-    log_probs: Any,
+    logits: Any,
+    excess: Any,
     t: Any,
     coverage: Any,
     *,
@@ -55,7 +56,8 @@ def extend(
 
     Args:
         beams: The hypotheses so far.
-        log_probs: (B, K, V), of the next token, minus infinity where barred.
+        logits: (B, K, V), of the next token, minus infinity where barred.
+        excess: (B, K), what logits exceed log-probabilities by.
         t: Number of tokens so far.
         coverage: (B, K), the coverage penalties with the next token, or None.
         end_id: The token that ends an output.
@@ -66,13 +68,17 @@ def extend(
     Returns:
         The new hypotheses and their last tokens.
     """
-    width, size = log_probs.shape[1:]
+    width, size = logits.shape[1:]
     if handicap is not None:
-        log_probs -= handicap[:, tf.newaxis]
+        logits -= handicap[:, tf.newaxis]
     # The best of each hypothesis are enough: C = K others than padding and
     # the end token, which never ranks higher than its log-probability does.
-    gained, ids = top_k(log_probs, min(width + 2, size))
-    count = ids.shape[-1]
+    count = min(width + 2, size)
+    best, ids = (
+        tf.reshape(found, (-1, width, count))
+        for found in top_k(tf.reshape(logits, (-1, size)), count)
+    )
+    gained = best - excess[..., tf.newaxis]
     # A hypothesis that has ended goes on in one way: padding, at no cost.
     padding = tf.one_hot(0, count, 0.0, -float("inf"))
     over = beams.finished[..., tf.newaxis]
@@ -109,7 +115,8 @@ def extend(
 
 def extend_groups(
     beams: Beams,
-    log_probs: Any,
+    logits: Any,
+    excess: Any,
     t: Any,
     coverage: Any,
     *,
@@ -123,14 +130,15 @@ def extend_groups(
     A token loses `diversity` for each time that groups before have chosen it
     at this step. The other arguments and the results are those of `extend`.
     """
-    each = log_probs.shape[1] // groups
-    handicap = tf.zeros_like(log_probs[:, 0])  # (B, V)
+    each = logits.shape[1] // groups
+    handicap = tf.zeros_like(logits[:, 0])  # (B, V)
     parts = []
     for group in range(groups):
         own = slice(group * each, (group + 1) * each)
         part, choice = extend(
             Beams(*(field[:, own] for field in beams)),
-            log_probs[:, own],
+            logits[:, own],
+            excess[:, own],
             t,
             None if coverage is None else coverage[:, own],
             end_id=end_id,
@@ -139,7 +147,7 @@ def extend_groups(
         )
         exists = tf.math.is_finite(part.log_probs)
         chosen = tf.where(exists, choice.ids, 0)
-        times = tf.one_hot(chosen, log_probs.shape[-1])  # (B, K, V)
+        times = tf.one_hot(chosen, logits.shape[-1])  # (B, K, V)
         handicap += diversity * tf.reduce_sum(times, axis=1)
         parents = choice.parents + group * each
         parts.append((part, choice._replace(parents=parents)))

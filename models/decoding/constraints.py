@@ -59,29 +59,29 @@ class Constraints(NamedTuple):
         prefix = tf.pad(prefix, [[0, 0], [0, rest]])  # (B, L)
         return self._replace(prefix=tf.repeat(prefix, per_sentence, axis=0))
 
-    def bar(self, log_probs: Any, t: Any, written: Any, end_id: int) -> Any:
-        """Set the log-probabilities of what may not come next to -inf.
+    def bar(self, logits: Any, t: Any, written: Any, end_id: int) -> Any:
+        """Set the logits of what may not come next to minus infinity.
 
         Args:
-            log_probs: (R, V), of the next token.
+            logits: (R, V), of the next token.
             t: Number of tokens so far.
             written: (R, L), the tokens so far, then zeros; used by
                 `no_repeat_ngram` alone.
             end_id: The token that ends an output.
         """
-        tokens = tf.range(tf.shape(log_probs)[-1])
+        tokens = tf.range(tf.shape(logits)[-1])
         barred = tokens == 0  # padding marks what comes after the end
         if len(self.forbidden_ids):
             forbidden = tf.constant(self.forbidden_ids, tf.int32)
             barred |= tf.reduce_any(tokens[:, tf.newaxis] == forbidden, 1)
         if self.min_length:
             barred |= (tokens == end_id) & (t < self.min_length)
-        allowed = tf.where(barred, -float("inf"), log_probs)
+        allowed = tf.where(barred, -float("inf"), logits)
         if self.no_repeat_ngram:
             allowed = _bar_repetition(allowed, t, written, self.no_repeat_ngram)
         if self.prefix is not None:
             forced = self.prefix[:, t, tf.newaxis]  # (R, 1)
-            alone = tf.where(tokens == forced, log_probs, -float("inf"))
+            alone = tf.where(tokens == forced, logits, -float("inf"))
             allowed = tf.where(forced == 0, allowed, alone)
         return allowed
 
@@ -89,11 +89,11 @@ class Constraints(NamedTuple):
 UNCONSTRAINED = Constraints()
 
 
-def _bar_repetition(log_probs: Any, t: Any, written: Any, size: int) -> Any:
+def _bar_repetition(logits: Any, t: Any, written: Any, size: int) -> Any:
     """Bar the tokens that would complete an n-gram of `written` again."""
     windows = written.shape[1] - size + 1
     if windows < 1:
-        return log_probs
+        return logits
     # Does what was written from here on equal the last `size - 1` tokens?
     match = tf.range(windows) <= t - size
     for j in range(size - 1):
@@ -104,7 +104,7 @@ def _bar_repetition(log_probs: Any, t: Any, written: Any, size: int) -> Any:
     token = tf.where(match, written[:, size - 1 :], 0)
     row = tf.broadcast_to(tf.range(rows)[:, tf.newaxis], (rows, windows))
     return tf.tensor_scatter_nd_update(
-        log_probs,
+        logits,
         tf.stack([row, token], axis=-1),
         tf.fill((rows, windows), -float("inf")),
     )

@@ -48,8 +48,8 @@ def greedy_search(
             f"`max_length` must be positive. Received: max_length={max_length}"
         )
 
-    def choose(log_probs: Any, t: Any) -> Any:
-        return tf.argmax(log_probs, axis=-1, output_type=tf.int32)
+    def choose(logits: Any, t: Any) -> Any:
+        return tf.argmax(logits, axis=-1, output_type=tf.int32)
 
     found = token_by_token(
         step,

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from keras_recurrent.models.decoding.over_vocabulary import logsumexp
+
 Step = Callable[[Any, Any], tuple[Any, Any, Any]]
 """(ids, state) to (logits, alignments, state), see this package's page."""
 
@@ -32,16 +34,21 @@ class Hypotheses(NamedTuple):
     S is 0 if the step returns no alignments."""
 
 
-def take_step(step: Step, ids: Any, state: Any) -> tuple[Any, Any, Any]:
-    """Call a step; return log-probabilities, alignments and the new state.
+def take_step(step: Step, ids: Any, state: Any) -> tuple[Any, Any, Any, Any]:
+    """Call a step.
 
     A step without alignments has looked at a source of length 0.
+
+    Returns:
+        The logits (R, V), float32; what they exceed log-probabilities by
+        (R,): the few that are chosen need it, not all of a vocabulary; the
+        alignments (R, S) and the new state.
     """
     logits, alignments, new = step(ids, state)
-    log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float32))
+    logits = tf.cast(logits, tf.float32)
     if alignments is None:
         alignments = tf.zeros((tf.shape(logits)[0], 0))
-    return log_probs, tf.cast(alignments, tf.float32), new
+    return logits, logsumexp(logits), tf.cast(alignments, tf.float32), new
 
 
 def repeat_rows(state: Any, times: Any) -> Any:

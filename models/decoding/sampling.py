@@ -77,8 +77,8 @@ def sample(
                 f"`{name}` must be positive{bound}. Received: {name}={value}"
             )
 
-    def choose(log_probs: Any, t: Any) -> Any:
-        logits = log_probs / temperature
+    def choose(logits: Any, t: Any) -> Any:
+        logits = logits / temperature
         candidates = None
         if top_k is not None or top_p < 1:
             size = logits.shape[-1]

@@ -42,7 +42,7 @@ def score_target(
         step,
         repeat_rows(state, each),
         repeat_rows(start_ids, each),
-        lambda log_probs, t: rows[:, t],
+        lambda logits, t: rows[:, t],
         end_id=end_id,
         max_length=length,
         constraints=None,

@@ -15,7 +15,7 @@ from keras_recurrent.models.decoding.hypotheses import (
 )
 
 Choose = Callable[[Any, Any], Any]
-"""(log_probs (R, V), number of tokens so far) to tokens (R,)."""
+"""(logits (R, V), number of tokens so far) to tokens (R,)."""
 
 
 class _Loop(NamedTuple):
@@ -64,12 +64,14 @@ def token_by_token(
     rows = tf.shape(start_ids)[0]
 
     def body(loop: _Loop) -> tuple[_Loop]:
-        log_probs, alignments, state = take_step(step, loop.last, loop.state)
+        logits, excess, alignments, state = take_step(
+            step, loop.last, loop.state
+        )
         if constraints is not None:
-            log_probs = constraints.bar(log_probs, loop.t, loop.ids, end_id)
+            logits = constraints.bar(logits, loop.t, loop.ids, end_id)
         finished = loop.finished
-        ids = tf.where(finished, 0, choose(log_probs, loop.t))
-        gained = tf.gather(log_probs, ids, batch_dims=1)
+        ids = tf.where(finished, 0, choose(logits, loop.t))
+        gained = tf.gather(logits, ids, batch_dims=1) - excess
         looked = tf.where((ids == 0)[:, tf.newaxis], 0.0, alignments)
         is_now = tf.range(max_length) == loop.t
         return (

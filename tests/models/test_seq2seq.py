@@ -75,7 +75,8 @@ def assert_close(ours, expected, atol=1e-5):
     "variant",
     [*VARIANTS, "lru", "mlstm", "nas", "qrnn", "slstm"],
 )
-def test_teacher_forcing_is_step_by_step(variant, seed):
+@pytest.mark.parametrize("by_table", [False, True])
+def test_teacher_forcing_is_step_by_step(by_table, variant, seed):
     model = build(variant)
     inputs, _ = reversal(4)
     mask = inputs["source"] != 0
@@ -84,9 +85,10 @@ def test_teacher_forcing_is_step_by_step(variant, seed):
     whole = model(inputs)
     trained = tf.function(lambda inputs: model(inputs, training=True))(inputs)
     assert_close(trained, whole)
+    table = model.decoder.input_table() if by_table else None
     for t in range(inputs["target"].shape[1]):
         logits, alignments, state = model.decoder.step(
-            inputs["target"][:, t], state, prepared
+            inputs["target"][:, t], state, prepared, table
         )
         np.testing.assert_allclose(whole[:, t], logits, atol=1e-5)
         np.testing.assert_allclose(

@@ -14,10 +14,11 @@ def extended(log_probs_of_beams, diversity):
     """Two groups of one beam each, one sentence."""
     log_probs = tf.constant([log_probs_of_beams], tf.float32)
     beams = Beams(log_probs, log_probs, tf.constant([[False, False]]))
-    step = tf.math.log([[[0.0, 0.1, 0.5, 0.4]] * 2])
+    logits = 3 + tf.math.log([[[0.0, 0.1, 0.5, 0.4]] * 2])
     return extend_groups(
         beams,
-        step,
+        logits,
+        tf.constant([[3.0, 3.0]]),
         0,
         None,
         groups=2,
