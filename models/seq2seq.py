@@ -157,6 +157,7 @@ class Seq2Seq(keras.Model):
             inputs["token_weights"],
             self.loss.label_smoothing,
             training,
+            self._needs_predictions,
         )
 
     def compile(
@@ -177,6 +178,7 @@ class Seq2Seq(keras.Model):
         super().compile(
             optimizer, loss, loss_weights, metrics, weighted_metrics, **kwargs
         )
+        self._needs_predictions = bool(metrics or weighted_metrics)
         self._needs_logits = not (
             isinstance(loss, MaskedCrossentropy)
             and loss.reduction not in (None, "none")
