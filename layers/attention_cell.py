@@ -225,10 +225,9 @@ class AttentionCell(keras.Layer):
             return inputs
         if mask is not None:
             inputs = inputs * mask[:, :size]
-        kernel, bias = (
-            None if weight is None else tf.cast(weight, self.compute_dtype)
-            for weight in (cell.kernel, cell.input_bias())
-        )
+        kernel, bias = tf.cast(cell.kernel, inputs.dtype), cell.input_bias()
+        if bias is not None:
+            bias = tf.cast(bias, inputs.dtype)
         return product(inputs, kernel[:size], bias)
 
     def run(
@@ -256,11 +255,7 @@ class AttentionCell(keras.Layer):
         memories = self._of_each(memory)
         if self.query == "new_state" and not self.input_feeding:
             return self._run_cells_first(sequences, state, memories, training)
-
-        def run(sequences: Any, state: AttentionState, memories: Any) -> Any:
-            return self._run(sequences, state, memories, training)
-
-        outputs, alignments = side_by_side(run, sequences, state, memories)
+        outputs, alignments = self._run(sequences, state, memories, training)
         return outputs, self._one_or_all(alignments)
 
     def prepare_memory(
@@ -392,27 +387,28 @@ class AttentionCell(keras.Layer):
                     inputs, state, memories, dropout, asked
                 )
 
-        def step(inputs: Any, state: AttentionState) -> tuple[Any, Any]:
-            output, alignments, state = self._step(
-                inputs, state, memories, dropout
-            )
-            return (output, alignments), state
+        def run(inputs: Any, batch: Any) -> tuple[Any, Any]:
+            state, memories, dropout = batch
+            rows = tf.shape(memories[0].keys)[0]
 
-        (outputs, alignments), _, _ = recurrence(
-            step,
-            inputs,
-            state,
-            (
-                tf.zeros((batch_size, self.output_size), self.compute_dtype),
+            def step(inputs: Any, state: AttentionState) -> tuple[Any, Any]:
+                output, alignments, state = self._step(
+                    inputs, state, memories, dropout
+                )
+                return (output, alignments), state
+
+            nothing = (
+                tf.zeros((rows, self.output_size), self.compute_dtype),
                 [
                     tf.zeros(tf.shape(memory.keys)[:2], self.compute_dtype)
                     for memory in memories
                 ],
-            ),
-        )
-        return swap_batch_and_time(outputs), tf.nest.map_structure(
-            swap_batch_and_time, alignments
-        )
+            )
+            sequences, _, _ = recurrence(step, inputs, state, nothing)
+            return sequences, ()
+
+        sequences, _ = side_by_side(run, inputs, (state, memories, dropout))
+        return tf.nest.map_structure(swap_batch_and_time, sequences)
 
     def _run_trained(
         self,

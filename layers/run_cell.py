@@ -53,23 +53,20 @@ def run_cell(
     Returns:
         The outputs (B, T, U) or the last one (B, U), and the final states.
     """
-
-    def run(sequences: Any, states: list[Any], mask: Any) -> Any:
-        return _run(
-            cell,
-            sequences,
-            states,
-            mask,
-            training,
-            return_sequences,
-            zero_output_for_mask,
-            unroll,
-        )
-
-    # The inputs may be integers, or of the policy of the layer around the cell.
-    sequences = tf.cast(sequences, cell.compute_dtype)
+    run = partial(
+        _run,
+        cell,
+        # They may be integers, or of the policy of the layer around the cell.
+        tf.cast(sequences, cell.compute_dtype),
+        list(states),
+        mask,
+        training,
+        return_sequences,
+        zero_output_for_mask,
+        unroll,
+    )
     policy = _UnderPolicy(name=cell.name, dtype=cell.dtype_policy)
-    return policy(run=partial(side_by_side, run, sequences, list(states), mask))
+    return policy(run=run)
 
 
 class _UnderPolicy(keras.Layer):
@@ -109,21 +106,32 @@ def _run(
         scan = cell.scan
         if jit_compile:
             scan = tf.function(scan, jit_compile=True, autograph=False)
-        output, states = scan(projected, states, mask)
+        output, states = side_by_side(
+            lambda over_time, states: scan(over_time[0], states, over_time[1]),
+            (projected, mask),
+            states,
+        )
         if not return_sequences:
             nothing = tf.zeros((batch_size, cell.output_size), output.dtype)
             output = last_of(output, nothing)
     elif not training or unroll or tf.executing_eagerly():
-        dot = cell.recurrent_dot(batch_size, training)
-        outputs, last, states = recurrence(
-            lambda inputs, states: cell.step(inputs, states, dot),
-            projected,
-            states,
-            tf.zeros((batch_size, cell.output_size), cell.compute_dtype),
-            mask,
-            zero_output_for_mask=zero_output_for_mask,
-            unroll=unroll,
-        )
+
+        def run(over_time: Any, states: Any) -> tuple[Any, Any]:
+            projected, mask = over_time
+            rows = tf.shape(states[0])[0]
+            dot = cell.recurrent_dot(rows, training)
+            outputs, last, states = recurrence(
+                lambda inputs, states: cell.step(inputs, states, dot),
+                projected,
+                states,
+                tf.zeros((rows, cell.output_size), cell.compute_dtype),
+                mask,
+                zero_output_for_mask=zero_output_for_mask,
+                unroll=unroll,
+            )
+            return outputs, (last, states)
+
+        outputs, (last, states) = side_by_side(run, (projected, mask), states)
         return (
             swap_batch_and_time(outputs) if return_sequences else last
         ), states

@@ -1,7 +1,13 @@
-"""One loop over time for each processor core."""
+"""One loop over time for each processor core.
+
+The steps of a recurrent loop are too small to keep more than one core busy,
+but TensorFlow runs loops that do not depend on each other at the same time.
+Eagerly there is nothing to run side by side, and on a GPU one large step is
+better than two small ones: there the batch stays whole.
+"""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -10,57 +16,73 @@ import tensorflow as tf
 _ROWS_PER_LOOP = 8
 
 
-def side_by_side(run: Callable[..., Any], *batch: Any) -> Any:
+def side_by_side(
+    run: Callable[[Any, Any], tuple[Any, Any]], over_time: Any, batch: Any
+) -> tuple[Any, Any]:
     """Run a loop over parts of the batch, as many as there are cores.
 
-    The steps of a recurrent loop are too small to keep more than one core
-    busy, but TensorFlow runs loops that do not depend on each other at the
-    same time. Eagerly there is nothing to run side by side, and on a GPU one
-    large step is better than two small ones: there `run` gets the whole batch.
-
     Args:
-        run: Takes what `batch` holds, of any number of rows, and returns a
-            nested structure of tensors of as many rows.
-        *batch: Nested structures of tensors (B, …); None stays None.
+        run: Takes what `over_time` and `batch` hold, of any number of rows,
+            and returns two nested structures like them, of as many rows.
+        over_time: Nested structure of tensors (T, B, …); None stays None.
+        batch: Nested structure of tensors (B, …); None stays None.
 
     Returns:
         What `run` returns, for the whole batch.
     """
-    first = tf.nest.flatten(batch)[0]
-    parts = _number_of_parts(first.shape[0])
-    if parts == 1:
-        return run(*batch)
-    return tf.nest.map_structure(
-        lambda *tensors: tf.ensure_shape(
-            tf.concat(tensors, axis=0),
-            (first.shape[0], *tensors[0].shape[1:]),
-        ),
-        *(run(*part) for part in _cut(batch, parts)),
+    sizes = sizes_of_parts(tf.nest.flatten(over_time)[0])
+    pieces = zip(
+        cut(over_time, sizes, axis=1), cut(batch, sizes, axis=0), strict=True
     )
+    over_time, batch = zip(*(run(*piece) for piece in pieces), strict=True)
+    return join(over_time, sizes, axis=1), join(batch, sizes, axis=0)
 
 
-def _number_of_parts(rows: int | None) -> int:
+def sizes_of_parts(sequence: Any) -> list[Any]:
+    """Return how many rows of (T, B, …) each part is to have.
+
+    Known sizes stay known, for simpler graphs.
+    """
+    rows = sequence.shape[1]
     if tf.executing_eagerly() or tf.config.list_logical_devices("GPU"):
-        return 1
+        return [rows]
     cores = tf.config.threading.get_intra_op_parallelism_threads()
     parts = cores or os.cpu_count() or 1
-    if rows is not None:
-        parts = min(parts, rows // _ROWS_PER_LOOP)
-    return max(1, parts)
-
-
-def _cut(batch: Any, parts: int) -> list[Any]:
-    """Cut into parts of about B / parts rows."""
-    first = tf.nest.flatten(batch)[0]
-    # Known sizes stay known, for simpler graphs.
-    rows = first.shape[0] or tf.shape(first)[0]
+    if rows is None:
+        rows = tf.shape(sequence)[1]
+    else:
+        parts = max(1, min(parts, rows // _ROWS_PER_LOOP))
     ends = [rows * part // parts for part in range(parts + 1)]
-    sizes = [stop - start for start, stop in zip(ends, ends[1:], strict=False)]
+    return [stop - start for start, stop in zip(ends, ends[1:], strict=False)]
+
+
+def cut(whole: Any, sizes: list[Any], axis: int) -> list[Any]:
+    """Cut a nested structure along an axis, into parts of these sizes."""
+    if len(sizes) == 1:
+        return [whole]
     pieces = [
-        [None] * parts if tensor is None else tf.split(tensor, sizes, num=parts)
-        for tensor in tf.nest.flatten(batch)
+        [None] * len(sizes)
+        if leaf is None
+        else tf.split(leaf, sizes, axis, num=len(sizes))
+        for leaf in tf.nest.flatten(whole)
     ]
     return [
-        tf.nest.pack_sequence_as(batch, piece)
+        tf.nest.pack_sequence_as(whole, piece)
         for piece in zip(*pieces, strict=True)
-    ]
+    ] or [whole] * len(sizes)
+
+
+def join(pieces: Sequence[Any], sizes: list[Any], axis: int) -> Any:
+    """Put parts of these sizes together again."""
+    if len(sizes) == 1:
+        return pieces[0]
+    rows = None if tf.is_tensor(sizes[0]) else sum(sizes)
+
+    def joined(*tensors: Any) -> Any:
+        if tensors[0] is None:
+            return None
+        shape = tensors[0].shape
+        known = (*shape[:axis], rows, *shape[axis + 1 :])
+        return tf.ensure_shape(tf.concat(tensors, axis), known)
+
+    return tf.nest.map_structure(joined, *pieces)
