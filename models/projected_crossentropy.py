@@ -63,8 +63,11 @@ def projected_crossentropy(
     # The tokens in front, the padding behind, and up to a whole chunk.
     order = tf.argsort(tf.cast(tf.reshape(labels == 0, [-1]), tf.int32))
     back = tf.argsort(order)
-    # A small batch has no need of a whole chunk, if its size is known.
-    rows_per_chunk = max(1, min(_ROWS, size)) if type(size) is int else _ROWS
+    rows_per_chunk = _ROWS
+    if isinstance(size, int) and size < _ROWS:
+        # A small batch has no need of a whole chunk. Powers of two, as each
+        # size is compiled anew.
+        rows_per_chunk = 1 << max(size - 1, 0).bit_length()
     chunks = -(-size // rows_per_chunk)
     live = tf.math.count_nonzero(labels, dtype=tf.int32)
 
@@ -161,7 +164,7 @@ def projected_crossentropy(
     return Crossentropy(loss, predictions[0] if predict else None)
 
 
-# A chunk has always the same shape, so XLA compiles this once.
+# Chunks have the same shape whatever that of the batch, so XLA compiles once.
 @tf.function(jit_compile=True, autograph=False)
 def _chunk(
     rows: Any,

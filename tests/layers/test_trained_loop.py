@@ -13,6 +13,7 @@ from keras_recurrent.layers import (
 )
 from keras_recurrent.layers.cells.recurrent_cell import plain_dot, plain_gate
 from keras_recurrent.layers.recurrence import recurrence
+from keras_recurrent.layers.side_by_side import sizes_of_parts
 from keras_recurrent.layers.trained_loop import trained_loop
 
 B, T, D, U = 5, 6, 4, 3
@@ -81,18 +82,18 @@ def seeded(seed):
     """The same weights at each run: tolerances depend on them."""
 
 
-def make(name, **kwargs):
+def make(name, rows=B, **kwargs):
     cell = CELLS[name](bias_initializer="random_normal", **kwargs)
-    cell.build((B, D))
+    cell.build((rows, D))
     rng = np.random.default_rng(7)
-    inputs = tf.constant(rng.normal(size=(T, B, D)), tf.float32)
+    inputs = tf.constant(rng.normal(size=(T, rows, D)), tf.float32)
     states = [
         tf.constant(rng.normal(size=state.shape), state.dtype)
         if state.dtype.is_floating
         else tf.ones(state.shape, state.dtype)
-        for state in cell.get_initial_state(B)
+        for state in cell.get_initial_state(rows)
     ]
-    mask = tf.constant(rng.random((T, B)) < 0.6)
+    mask = tf.constant(rng.random((T, rows)) < 0.6)
     return cell, inputs, states, mask
 
 
@@ -159,6 +160,58 @@ def test_equals_the_differentiated_loop(name, jit_compile, masked):
         gradients_of(ours, cell, inputs, states),
         gradients_of(expected, cell, inputs, states),
     )
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("name", ["lstm", "every_feature"])
+def test_parts_of_the_batch_run_side_by_side(name, known, monkeypatch):
+    """Of unequal size, with all that there is to cut."""
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    rows = 25
+    cell, inputs, states, mask = make(name, rows)
+    dropped = tf.constant(
+        np.random.default_rng(1).integers(0, 2, (rows, U)) * 2, tf.float32
+    )
+    live = tf.cumsum(tf.cast(mask, tf.int32))[..., tf.newaxis] > 0
+    sizes = sizes_of_parts(inputs)  # Eagerly there is one part.
+    assert sizes == [rows]
+
+    def ours(inputs, states):
+        nonlocal sizes
+        sizes = sizes_of_parts(inputs)
+        output, final, _ = trained_loop(
+            cell, cell.project(inputs), states, mask, dropped
+        )
+        return tf.where(live, output, 0.0), final
+
+    def dot(state, kernel, columns=slice(None), drop=True):
+        return plain_dot(state * dropped if drop else state, kernel, columns)
+
+    def expected(inputs, states):
+        output, _, final = recurrence(
+            lambda inputs, states: cell.step(inputs, states, dot),
+            cell.project(inputs),
+            states,
+            tf.zeros((rows, U)),
+            mask,
+        )
+        return output, final
+
+    options = {}
+    if not known:
+        options["input_signature"] = [
+            tf.TensorSpec(
+                (None, None, *x.shape[2:]) if i == 0 else (None, *x.shape[1:]),
+                x.dtype,
+            )
+            for i, x in enumerate([inputs, *states])
+        ]
+    assert_equal(
+        gradients_of(ours, cell, inputs, states, **options),
+        gradients_of(expected, cell, inputs, states),
+    )
+    assert len(sizes) == 3
+    assert not known or sizes == [8, 8, 9]
 
 
 @pytest.mark.parametrize("name", CELLS)

@@ -71,6 +71,29 @@ def test_it_is_what_all_logits_give(batch, steps, real, smoothing):
             np.testing.assert_allclose(a, factor * b, rtol=1e-3, atol=1e-4)
 
 
+def test_predictions_are_for_who_asks():
+    given = [tf.constant(value) for value in data(4, 3)]
+    found = projected_crossentropy(*given, predict=False)
+    assert found.predictions is None
+    expected = projected_crossentropy(*given)
+    np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-6)
+
+
+def test_fit_without_a_metric_is_fit_with_one():
+    x, y, _ = batches()
+    losses = []
+    for metrics in ([], [MaskedAccuracy()]):
+        one = model()
+        one.compile(
+            keras.optimizers.SGD(0.5), MaskedCrossentropy(), metrics=metrics
+        )
+        fitted = one.fit(x, y, 16, epochs=2, shuffle=False, verbose=0)
+        assert ("accuracy" in fitted.history) == bool(metrics)
+        scores = one.evaluate(x, y, verbose=0, return_dict=True)
+        losses.append([*fitted.history["loss"], scores["loss"]])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_compiled_and_in_graphs_of_unknown_shape(known):
     *given, labels, weights = data(30, 20)
