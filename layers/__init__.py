@@ -30,7 +30,7 @@ from keras_recurrent.layers.attention.multi_head_attention import (
 from keras_recurrent.layers.attention_cell import (
     AttentionCell as AttentionCell,
 )
-from keras_recurrent.layers.attention_cell import (
+from keras_recurrent.layers.attention_step import (
     AttentionState as AttentionState,
 )
 from keras_recurrent.layers.cells.esn_cell import ESNCell as ESNCell

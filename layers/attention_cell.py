@@ -1,21 +1,24 @@
 """A stack of recurrent cells that looks at a memory at each step."""
 
 from collections.abc import Sequence
-from functools import partial, reduce
+from functools import reduce
 from operator import add
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.attention.attention import Attention
 from keras_recurrent.layers.attention.memory import Memory
+from keras_recurrent.layers.attention_step import (
+    AttentionState,
+    AttentionStep,
+    Dropout,
+)
 from keras_recurrent.layers.cells.recurrent_cell import (
     Dot,
     Gate,
     RecurrentCell,
-    plain_dot,
-    plain_gate,
 )
 from keras_recurrent.layers.linear_scan import before
 from keras_recurrent.layers.product import product
@@ -25,17 +28,6 @@ from keras_recurrent.layers.side_by_side import side_by_side
 from keras_recurrent.layers.trained_loop import trained_loop
 
 Query = Literal["previous_state", "new_state"]
-
-
-class AttentionState(NamedTuple):
-    """What an `AttentionCell` carries from step to step."""
-
-    cells: list[list[Any]]
-    """The states of each cell of the stack, each (B, U)."""
-    attention: Any
-    """(B, N), what attention made at the step before, for input feeding."""
-    looks: list[list[Any]]
-    """The states of each attention, each (B, S); most have none."""
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -160,9 +152,9 @@ class AttentionCell(keras.Layer):
             size += self._context_size
         if self.input_feeding:
             size += self.attention_size
-        self._input_sizes = []
+        self.input_sizes = []
         for cell in self.cells:
-            self._input_sizes.append(size)
+            self.input_sizes.append(size)
             # Parts that come from a file are built already.
             if not cell.built:
                 cell.build((None, size))
@@ -203,9 +195,8 @@ class AttentionCell(keras.Layer):
         memories = self._of_each(memory)
         dropout = self._dropout(tf.shape(inputs)[0], training)
         noise = self._noise((tf.shape(inputs)[0],), memories, training)
-        output, alignments, state = self._step(
-            (inputs, *noise), state, memories, dropout, projected
-        )
+        step = AttentionStep(self, memories, dropout, projected)
+        output, alignments, state = step((inputs, *noise), state)
         return output, self._one_or_all(alignments), state
 
     def project_inputs(self, inputs: Any, mask: Any = None) -> Any:
@@ -221,7 +212,7 @@ class AttentionCell(keras.Layer):
             (…, P).
         """
         cell, size = self.cells[0], inputs.shape[-1]
-        if not _is_linear(cell):
+        if not cell.projects_by_product:
             return inputs
         if mask is not None:
             inputs = inputs * mask[:, :size]
@@ -390,11 +381,10 @@ class AttentionCell(keras.Layer):
         def run(inputs: Any, batch: Any) -> tuple[Any, Any]:
             state, memories, dropout = batch
             rows = tf.shape(memories[0].keys)[0]
+            one_step = AttentionStep(self, memories, dropout)
 
             def step(inputs: Any, state: AttentionState) -> tuple[Any, Any]:
-                output, alignments, state = self._step(
-                    inputs, state, memories, dropout
-                )
+                output, alignments, state = one_step(inputs, state)
                 return (output, alignments), state
 
             nothing = (
@@ -415,7 +405,7 @@ class AttentionCell(keras.Layer):
         inputs: Any,
         state: AttentionState,
         memories: list[Memory],
-        dropout: "_Dropout",
+        dropout: Dropout,
         asked: list[int],
     ) -> tuple[Any, Any]:
         """Run with a gradient made for the loop, see `trained_loop`.
@@ -443,7 +433,7 @@ class AttentionCell(keras.Layer):
         query = _sum(sequences[: len(asked)])
         states = sequences[len(asked) :]
         if self.query == "previous_state":
-            query = before(query, self._query_of(state))
+            query = before(query, self.query_of(state))
         states = [
             swap_batch_and_time(before(sequence, flat[i]))
             for i, sequence in zip(places, states, strict=True)
@@ -461,88 +451,7 @@ class AttentionCell(keras.Layer):
             alignments.append(alignment)
         return swap_batch_and_time(outputs), alignments
 
-    def _step(
-        self,
-        inputs: Any,
-        state: AttentionState,
-        memories: list[Memory],
-        dropout: "_Dropout",
-        is_projected: bool = True,
-        dot: Dot = plain_dot,
-        gate: Gate = plain_gate,
-    ) -> tuple[Any, list[Any], AttentionState]:
-        """Run one step.
-
-        Args:
-            inputs: The inputs of the cells, and those from `_noise`.
-            state, memories, dropout: Of the step.
-            is_projected: Whether the former come from `project_inputs`.
-            dot, gate: As in `RecurrentCell.step`.
-
-        Returns:
-            The output, the alignments of each attention and the new state.
-        """
-        given, cell_noise, look_noise = inputs
-        read: list[Any] = []
-        contexts: list[Any] = []
-        alignments: list[Any] = []
-        if self.query == "previous_state":
-            contexts, alignments = self._look_of_rows(
-                self._query_of(state), memories, state.looks, look_noise, dot
-            )
-            read.extend(contexts)
-        if self.input_feeding:
-            read.append(state.attention)
-        output: Any = None
-        new_states = []
-        for i, (cell, states, masks) in enumerate(
-            zip(self.cells, state.cells, dropout, strict=True)
-        ):
-            below = output
-            if below is None:
-                projected = self._project_rest(
-                    given, read, masks[0], is_projected, dot
-                )
-            else:
-                dropped = below if masks[0] is None else below * masks[0]
-                projected = _project(cell, dropped, dot)
-            if i in cell_noise:
-                projected = [projected, cell_noise[i]]
-            output, states = cell.step(
-                projected, states, _with_mask(dot, masks[1]), gate
-            )
-            if self.residual and below is not None:
-                output = output + below
-            new_states.append(states)
-        if self.query == "new_state":
-            contexts, alignments = self._look_of_rows(
-                output, memories, state.looks, look_noise, dot
-            )
-        attention = self._attention_of(contexts, output, dot, gate)
-        looks = [
-            one.next_state(look, alignment)
-            for one, look, alignment in zip(
-                self.attentions, state.looks, alignments, strict=True
-            )
-        ]
-        return (
-            attention if self.output_attention else output,
-            alignments,
-            AttentionState(new_states, attention, looks),
-        )
-
-    def _attention_of(
-        self, contexts: list[Any], output: Any, dot: Dot, gate: Gate
-    ) -> Any:
-        """Return y of one step."""
-        if self.output_kernel is None:
-            return contexts[0] if len(contexts) == 1 else tf.concat(contexts, 1)
-        made = dot(
-            tf.concat([*contexts, output], -1), self.output_kernel, drop=False
-        )
-        return gate("attention", self.activation, made)
-
-    def _query_of(self, state: AttentionState) -> Any:
+    def query_of(self, state: AttentionState) -> Any:
         """The output of the stack at the step before."""
         outputs = [
             cell.output_of(states)
@@ -567,7 +476,7 @@ class AttentionCell(keras.Layer):
     @property
     def _is_linear(self) -> bool:
         """Whether all cells project their inputs by one product."""
-        return all(_is_linear(cell) for cell in self.cells)
+        return all(cell.projects_by_product for cell in self.cells)
 
     def _noise(
         self, shape: Any, memories: list[Memory], training: bool
@@ -592,75 +501,6 @@ class AttentionCell(keras.Layer):
         )
         return cells, attentions
 
-    def _project_rest(
-        self,
-        inputs: Any,
-        read: list[Any],
-        mask: Any,
-        is_projected: bool,
-        dot: Dot,
-    ) -> Any:
-        """Project what the first cell reads, the inputs and the rest."""
-        cell = self.cells[0]
-        is_projected = is_projected and _is_linear(cell)
-        parts = read if is_projected else [inputs, *read]
-        if not parts:
-            return inputs
-        rest = parts[0] if len(parts) == 1 else tf.concat(parts, axis=-1)
-        rows = slice(self._input_sizes[0] - rest.shape[-1], None)
-        if mask is not None:
-            rest = rest * mask[:, rows]
-        if not is_projected:
-            return _project(cell, rest, dot)
-        return inputs + dot(rest, cell.kernel, rows=rows, drop=False)
-
-    def _look_of_rows(
-        self,
-        query: Any,
-        memories: list[Memory],
-        looks: list[list[Any]],
-        noise: dict[int, Any],
-        dot: Dot,
-    ) -> tuple[list[Any], list[Any]]:
-        """Attend with B·K rows, K queries for each sentence.
-
-        Args:
-            query: (R, U).
-            memories: Of B sentences.
-            looks: The states of each attention, each (R, S).
-            noise: (R, S), for those attentions that need it.
-            dot: As in `RecurrentCell.step`.
-
-        Returns:
-            For each attention the context (R, M) and the alignments (R, S).
-        """
-        rows, sentences = tf.shape(query)[0], tf.shape(memories[0].keys)[0]
-        # `per` and not -1, which cannot be resolved for an empty batch.
-        per = rows // tf.maximum(sentences, 1)
-
-        def by_sentence(x: Any) -> Any:
-            # Known sizes stay known, as loops want it.
-            size = x.shape[-1] or tf.shape(x)[-1]
-            return tf.reshape(x, (sentences, per, size))
-
-        def by_row(x: Any) -> Any:
-            return tf.reshape(x, (rows, x.shape[-1] or tf.shape(x)[-1]))
-
-        looked = []
-        for i, (attention, memory, look) in enumerate(
-            zip(self.attentions, memories, looks, strict=True)
-        ):
-            projected = attention.project_query(query, partial(dot, drop=False))
-            context, alignment = attention.attend(
-                by_sentence(projected),
-                memory,
-                [by_sentence(one) for one in look],
-                by_sentence(noise[i]) if i in noise else None,
-            )
-            looked.append((by_row(context), by_row(alignment)))
-        contexts, alignments = zip(*looked, strict=True)
-        return list(contexts), list(alignments)
-
     def _of_each(self, given: Any) -> list[Any]:
         """Return a list of what is given for each attention."""
         return [given] if len(self.attentions) == 1 else list(given)
@@ -669,19 +509,15 @@ class AttentionCell(keras.Layer):
         """Return what is given back for each attention."""
         return results[0] if len(self.attentions) == 1 else list(results)
 
-    def _dropout(self, rows: Any, training: bool) -> "_Dropout":
+    def _dropout(self, rows: Any, training: bool) -> Dropout:
         """Draw the dropout masks of all cells, for one pass over time."""
         return [
             (
                 cell.input_mask(rows, size, training),
                 cell.recurrent_mask(rows, training),
             )
-            for cell, size in zip(self.cells, self._input_sizes, strict=True)
+            for cell, size in zip(self.cells, self.input_sizes, strict=True)
         ]
-
-
-# For each cell the mask of its inputs and that of its recurrent products.
-_Dropout = list[tuple[Any | None, Any | None]]
 
 
 class _Steps:
@@ -697,7 +533,7 @@ class _Steps:
         self,
         cell: AttentionCell,
         state: AttentionState,
-        rest: tuple[list[Memory], _Dropout],
+        rest: tuple[list[Memory], Dropout],
     ) -> None:
         self.cell = cell
         self.state = state
@@ -723,39 +559,9 @@ class _Steps:
             ],
         )
         state = tf.nest.pack_sequence_as(self.state, states)
-        output, _, state = self.cell._step(
-            inputs, state, memories, dropout, dot=dot, gate=gate
-        )
+        step = AttentionStep(self.cell, memories, dropout)
+        output, _, state = step(inputs, state, dot, gate)
         return output, tf.nest.flatten(state)
-
-
-def _is_linear(cell: RecurrentCell) -> bool:
-    return type(cell).project is RecurrentCell.project
-
-
-def _project(cell: RecurrentCell, inputs: Any, dot: Dot) -> Any:
-    if not _is_linear(cell):
-        return cell.project(inputs)
-    projected = dot(inputs, cell.kernel, drop=False)
-    bias = cell.input_bias()
-    return projected if bias is None else projected + bias
-
-
-def _with_mask(dot: Dot, mask: Any | None) -> Dot:
-    if mask is None:
-        return dot
-
-    def masked(
-        state: Any,
-        kernel: Any,
-        columns: slice = slice(None),
-        drop: bool = True,
-        rows: slice = slice(None),
-    ) -> Any:
-        state = state * mask if drop else state
-        return dot(state, kernel, columns, drop=False, rows=rows)
-
-    return masked
 
 
 def _sum(tensors: list[Any]) -> Any:

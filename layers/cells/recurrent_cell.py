@@ -165,6 +165,11 @@ class RecurrentCell(keras.Layer):
         """
         return list(range(len(keras.tree.flatten(self.state_size))))
 
+    @property
+    def projects_by_product(self) -> bool:
+        """Whether `project` is one product with `kernel`, and a bias."""
+        return type(self).project is RecurrentCell.project
+
     def project(self, inputs: Any) -> Any:
         """Return what depends on the inputs alone.
 

@@ -162,6 +162,27 @@ def test_equals_the_differentiated_loop(name, jit_compile, masked):
     )
 
 
+def with_dropout(cell, rows=B, mask=None):
+    """A dropout mask, and the loop with it that TensorFlow differentiates."""
+    rng = np.random.default_rng(1)
+    dropped = tf.constant(rng.integers(0, 2, (rows, U)) * 2, tf.float32)
+
+    def dot(state, kernel, columns=slice(None), drop=True):
+        return plain_dot(state * dropped if drop else state, kernel, columns)
+
+    def run(inputs, states):
+        output, _, final = recurrence(
+            lambda inputs, states: cell.step(inputs, states, dot),
+            cell.project(inputs),
+            states,
+            tf.zeros((rows, U)),
+            mask,
+        )
+        return output, final
+
+    return dropped, run
+
+
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("name", ["lstm", "every_feature"])
 def test_parts_of_the_batch_run_side_by_side(name, known, monkeypatch):
@@ -169,9 +190,7 @@ def test_parts_of_the_batch_run_side_by_side(name, known, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 3)
     rows = 25
     cell, inputs, states, mask = make(name, rows)
-    dropped = tf.constant(
-        np.random.default_rng(1).integers(0, 2, (rows, U)) * 2, tf.float32
-    )
+    dropped, expected = with_dropout(cell, rows, mask)
     live = tf.cumsum(tf.cast(mask, tf.int32))[..., tf.newaxis] > 0
     sizes = sizes_of_parts(inputs)  # Eagerly there is one part.
     assert sizes == [rows]
@@ -183,19 +202,6 @@ def test_parts_of_the_batch_run_side_by_side(name, known, monkeypatch):
             cell, cell.project(inputs), states, mask, dropped
         )
         return tf.where(live, output, 0.0), final
-
-    def dot(state, kernel, columns=slice(None), drop=True):
-        return plain_dot(state * dropped if drop else state, kernel, columns)
-
-    def expected(inputs, states):
-        output, _, final = recurrence(
-            lambda inputs, states: cell.step(inputs, states, dot),
-            cell.project(inputs),
-            states,
-            tf.zeros((rows, U)),
-            mask,
-        )
-        return output, final
 
     options = {}
     if not known:
@@ -238,26 +244,12 @@ def test_last_output_alone(name):
 @pytest.mark.parametrize("name", CELLS)
 def test_recurrent_dropout(name):
     cell, inputs, states, _ = make(name)
-    dropped = tf.constant(
-        np.random.default_rng(1).integers(0, 2, (B, U)) * 2, tf.float32
-    )
+    dropped, expected = with_dropout(cell)
 
     def ours(inputs, states):
         return trained_loop(
             cell, cell.project(inputs), states, dropout_mask=dropped
         )[:2]
-
-    def dot(state, kernel, columns=slice(None), drop=True):
-        return plain_dot(state * dropped if drop else state, kernel, columns)
-
-    def expected(inputs, states):
-        output, _, final = recurrence(
-            lambda inputs, states: cell.step(inputs, states, dot),
-            cell.project(inputs),
-            states,
-            tf.zeros((B, U)),
-        )
-        return output, final
 
     assert_equal(
         gradients_of(ours, cell, inputs, states),

@@ -1,0 +1,220 @@
+"""One step of an attention cell."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from keras_recurrent.layers.attention.memory import Memory
+from keras_recurrent.layers.cells.recurrent_cell import (
+    Dot,
+    Gate,
+    RecurrentCell,
+    plain_dot,
+    plain_gate,
+)
+
+
+class AttentionState(NamedTuple):
+    """What an `AttentionCell` carries from step to step."""
+
+    cells: list[list[Any]]
+    """The states of each cell of the stack, each (B, U)."""
+    attention: Any
+    """(B, N), what attention made at the step before, for input feeding."""
+    looks: list[list[Any]]
+    """The states of each attention, each (B, S); most have none."""
+
+
+Dropout = list[tuple[Any | None, Any | None]]
+"""For each cell the mask of its inputs and that of its recurrent products."""
+
+
+class AttentionStep:
+    """One step of an `AttentionCell`.
+
+    Args:
+        cell: The `AttentionCell`.
+        memories: What its attentions look at, of B sentences.
+        dropout: The masks of its cells.
+        is_projected: Whether inputs come from `project_inputs`.
+    """
+
+    def __init__(
+        self,
+        cell: Any,
+        memories: list[Memory],
+        dropout: Dropout,
+        is_projected: bool = True,
+    ) -> None:
+        self.cell = cell
+        self.memories = memories
+        self.dropout = dropout
+        self.is_projected = is_projected
+
+    def __call__(
+        self,
+        inputs: Any,
+        state: AttentionState,
+        dot: Dot = plain_dot,
+        gate: Gate = plain_gate,
+    ) -> tuple[Any, list[Any], AttentionState]:
+        """Run one step.
+
+        Args:
+            inputs: The inputs of the cells, and by number the noise of those
+                cells and of those attentions that need it.
+            state: The state before the step.
+            dot, gate: As in `RecurrentCell.step`.
+
+        Returns:
+            The output, the alignments of each attention and the new state.
+        """
+        cell = self.cell
+        given, cell_noise, look_noise = inputs
+        read: list[Any] = []
+        contexts: list[Any] = []
+        alignments: list[Any] = []
+        if cell.query == "previous_state":
+            contexts, alignments = self._look(
+                cell.query_of(state), state.looks, look_noise, dot
+            )
+            read.extend(contexts)
+        if cell.input_feeding:
+            read.append(state.attention)
+        output: Any = None
+        new_states = []
+        for i, (one, states, masks) in enumerate(
+            zip(cell.cells, state.cells, self.dropout, strict=True)
+        ):
+            below = output
+            if below is None:
+                projected = self._project_first(given, read, masks[0], dot)
+            else:
+                dropped = below if masks[0] is None else below * masks[0]
+                projected = _project(one, dropped, dot)
+            if i in cell_noise:
+                projected = [projected, cell_noise[i]]
+            output, states = one.step(
+                projected, states, _with_mask(dot, masks[1]), gate
+            )
+            if cell.residual and below is not None:
+                output = output + below
+            new_states.append(states)
+        if cell.query == "new_state":
+            contexts, alignments = self._look(
+                output, state.looks, look_noise, dot
+            )
+        attention = self._attention_of(contexts, output, dot, gate)
+        looks = [
+            one.next_state(look, alignment)
+            for one, look, alignment in zip(
+                cell.attentions, state.looks, alignments, strict=True
+            )
+        ]
+        return (
+            attention if cell.output_attention else output,
+            alignments,
+            AttentionState(new_states, attention, looks),
+        )
+
+    def _project_first(
+        self,
+        inputs: Any,
+        read: list[Any],
+        mask: Any,
+        dot: Dot,
+    ) -> Any:
+        """Project what the first cell reads, the inputs and the rest."""
+        cell = self.cell.cells[0]
+        is_projected = self.is_projected and cell.projects_by_product
+        parts = read if is_projected else [inputs, *read]
+        if not parts:
+            return inputs
+        rest = parts[0] if len(parts) == 1 else tf.concat(parts, axis=-1)
+        rows = slice(self.cell.input_sizes[0] - rest.shape[-1], None)
+        if mask is not None:
+            rest = rest * mask[:, rows]
+        if not is_projected:
+            return _project(cell, rest, dot)
+        return inputs + dot(rest, cell.kernel, rows=rows, drop=False)
+
+    def _look(
+        self,
+        query: Any,
+        looks: list[list[Any]],
+        noise: dict[int, Any],
+        dot: Dot,
+    ) -> tuple[list[Any], list[Any]]:
+        """Attend with B·K rows, K queries for each sentence.
+
+        Args:
+            query: (R, U).
+            looks: The states of each attention, each (R, S).
+            noise: (R, S), for those attentions that need it.
+            dot: As in `RecurrentCell.step`.
+
+        Returns:
+            For each attention the context (R, M) and the alignments (R, S).
+        """
+        rows, sentences = tf.shape(query)[0], tf.shape(self.memories[0].keys)[0]
+        # `per` and not -1, which cannot be resolved for an empty batch.
+        per = rows // tf.maximum(sentences, 1)
+
+        def by_sentence(x: Any) -> Any:
+            # Known sizes stay known, as loops want it.
+            size = x.shape[-1] or tf.shape(x)[-1]
+            return tf.reshape(x, (sentences, per, size))
+
+        def by_row(x: Any) -> Any:
+            return tf.reshape(x, (rows, x.shape[-1] or tf.shape(x)[-1]))
+
+        looked = []
+        for i, (attention, memory, look) in enumerate(
+            zip(self.cell.attentions, self.memories, looks, strict=True)
+        ):
+            projected = attention.project_query(query, partial(dot, drop=False))
+            context, alignment = attention.attend(
+                by_sentence(projected),
+                memory,
+                [by_sentence(one) for one in look],
+                by_sentence(noise[i]) if i in noise else None,
+            )
+            looked.append((by_row(context), by_row(alignment)))
+        contexts, alignments = zip(*looked, strict=True)
+        return list(contexts), list(alignments)
+
+    def _attention_of(
+        self, contexts: list[Any], output: Any, dot: Dot, gate: Gate
+    ) -> Any:
+        """Return y of one step."""
+        kernel = self.cell.output_kernel
+        if kernel is None:
+            return contexts[0] if len(contexts) == 1 else tf.concat(contexts, 1)
+        made = dot(tf.concat([*contexts, output], -1), kernel, drop=False)
+        return gate("attention", self.cell.activation, made)
+
+
+def _project(cell: RecurrentCell, inputs: Any, dot: Dot) -> Any:
+    if not cell.projects_by_product:
+        return cell.project(inputs)
+    projected = dot(inputs, cell.kernel, drop=False)
+    bias = cell.input_bias()
+    return projected if bias is None else projected + bias
+
+
+def _with_mask(dot: Dot, mask: Any | None) -> Dot:
+    if mask is None:
+        return dot
+
+    def masked(
+        state: Any,
+        kernel: Any,
+        columns: slice = slice(None),
+        drop: bool = True,
+        rows: slice = slice(None),
+    ) -> Any:
+        state = state * mask if drop else state
+        return dot(state, kernel, columns, drop=False, rows=rows)
+
+    return masked
