@@ -8,6 +8,8 @@ import tensorflow as tf
 # Logits are made for so many tokens at a time, at most: large enough for a
 # product to be efficient, small enough for the caches.
 _ROWS = 256
+# From so large a vocabulary on, compiling what is done with them pays.
+_LARGE = 256
 
 
 class Crossentropy(NamedTuple):
@@ -101,11 +103,13 @@ def projected_crossentropy(
         exact = tf.cast(kernel, tf.float32)
         output_chunks = cut(outputs)
 
+        loss_of_chunk = _compiled_chunk if kernel.shape[1] >= _LARGE else _chunk
+
         def body(i: Any, loss: Any, best: Any, gradients: Any) -> tuple:
             rows, label = output_chunks.read(i), label_chunks.read(i)
             # Behind the tokens the last chunk has padding.
             rows = tf.where((label != 0)[:, tf.newaxis], rows, 0)
-            losses, ids, made = _chunk(
+            losses, ids, made = loss_of_chunk(
                 rows,
                 label,
                 weight_chunks.read(i),
@@ -164,8 +168,6 @@ def projected_crossentropy(
     return Crossentropy(loss, predictions[0] if predict else None)
 
 
-# Chunks have the same shape whatever that of the batch, so XLA compiles once.
-@tf.function(jit_compile=True, autograph=False)
 def _chunk(
     rows: Any,
     labels: Any,
@@ -211,6 +213,10 @@ def _chunk(
         tf.reduce_sum(d_logits, axis=0),
     )
     return loss, ids, gradients
+
+
+# Chunks have the same shape whatever that of the batch, so XLA compiles once.
+_compiled_chunk = tf.function(_chunk, jit_compile=True, autograph=False)
 
 
 def _known_size(tensor: Any) -> Any:
