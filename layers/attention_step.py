@@ -10,6 +10,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     Dot,
     Gate,
     RecurrentCell,
+    masked_dot,
     plain_dot,
     plain_gate,
 )
@@ -96,7 +97,7 @@ class AttentionStep:
             if i in cell_noise:
                 projected = [projected, cell_noise[i]]
             output, states = one.step(
-                projected, states, _with_mask(dot, masks[1]), gate
+                projected, states, masked_dot(dot, masks[1]), gate
             )
             if cell.residual and below is not None:
                 output = output + below
@@ -201,20 +202,3 @@ def _project(cell: RecurrentCell, inputs: Any, dot: Dot) -> Any:
     projected = dot(inputs, cell.kernel, drop=False)
     bias = cell.input_bias()
     return projected if bias is None else projected + bias
-
-
-def _with_mask(dot: Dot, mask: Any | None) -> Dot:
-    if mask is None:
-        return dot
-
-    def masked(
-        state: Any,
-        kernel: Any,
-        columns: slice = slice(None),
-        drop: bool = True,
-        rows: slice = slice(None),
-    ) -> Any:
-        state = state * mask if drop else state
-        return dot(state, kernel, columns, drop=False, rows=rows)
-
-    return masked

@@ -33,6 +33,24 @@ def plain_dot(
     return tf.matmul(state, kernel)
 
 
+def masked_dot(dot: Dot, mask: Any | None) -> Dot:
+    """Return `dot` with a recurrent dropout mask (B, U), if there is one."""
+    if mask is None:
+        return dot
+
+    def masked(
+        state: Any,
+        kernel: Any,
+        columns: slice = slice(None),
+        drop: bool = True,
+        rows: slice = slice(None),
+    ) -> Any:
+        state = state * mask if drop else state
+        return dot(state, kernel, columns, drop=False, rows=rows)
+
+    return masked
+
+
 Gate = Callable[[str, Callable[[Any], Any], Any], Any]
 """How a cell's `step` applies an activation, see `plain_gate`."""
 
@@ -284,20 +302,7 @@ class RecurrentCell(keras.Layer):
     def recurrent_dot(self, batch_size: Any, training: bool) -> Dot:
         """Return the `dot` for `step`, with a new recurrent dropout mask."""
         mask = self.recurrent_mask(batch_size, training)
-        if mask is None:
-            return plain_dot
-
-        def dot(
-            state: Any,
-            kernel: Any,
-            columns: slice = slice(None),
-            drop: bool = True,
-            rows: slice = slice(None),
-        ) -> Any:
-            state = state * mask if drop else state
-            return plain_dot(state, kernel, columns, rows=rows)
-
-        return dot
+        return masked_dot(plain_dot, mask)
 
     def output_of(self, states: Sequence[Any]) -> Any:
         """Return the output (B, U) that belongs to these states."""
