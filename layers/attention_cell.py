@@ -14,6 +14,7 @@ from keras_recurrent.layers.attention_step import (
     AttentionState,
     AttentionStep,
     Dropout,
+    attention_of,
 )
 from keras_recurrent.layers.cells.recurrent_cell import (
     Dot,
@@ -165,12 +166,34 @@ class AttentionCell(keras.Layer):
             if not attention.built:
                 attention.build((None, size), shape)
         self.output_kernel = None
+        if self.projects_memory:
+            # W in two parts, as there is no product with the whole of it.
+            self.context_kernel = self.add_weight(
+                shape=(self._context_size, self.units),
+                name="context_kernel",
+                initializer="glorot_uniform",
+            )
+        elif self.units:
+            size += self._context_size
         if self.units:
             self.output_kernel = self.add_weight(
-                shape=(self._context_size + size, self.units),
+                shape=(size, self.units),
                 name="output_kernel",
                 initializer="glorot_uniform",
             )
+
+    @property
+    def projects_memory(self) -> bool:
+        """Whether `prepare_memory` multiplies the memory with its part of W.
+
+        Where only y reads the contexts: W_c·Σ_s a_s m_s = Σ_s a_s (W_c·m_s),
+        so one product serves all steps, and all hypotheses of a search.
+        """
+        return (
+            self.units is not None
+            and self.query == "new_state"
+            and all(attention.sums_values for attention in self.attentions)
+        )
 
     @property
     def attention_size(self) -> int:
@@ -260,15 +283,23 @@ class AttentionCell(keras.Layer):
             mask: (B, S), boolean, True at the positions that count, or None;
                 if there are several attentions a list, or None.
         """
-        if len(self.attentions) == 1:
-            return self.attentions[0].prepare_memory(values, mask)
-        masks = [None] * len(self.attentions) if mask is None else mask
-        return [
+        several = len(self.attentions)
+        masks = [None] * several if mask is None else self._of_each(mask)
+        memories = [
             attention.prepare_memory(*pair)
             for attention, *pair in zip(
-                self.attentions, values, masks, strict=True
+                self.attentions, self._of_each(values), masks, strict=True
             )
         ]
+        if self.projects_memory:
+            sizes = [memory.values.shape[-1] for memory in memories]
+            kernel = tf.cast(self.context_kernel, self.compute_dtype)
+            kernels = tf.split(kernel, sizes)
+            memories = [
+                memory._replace(values=product(memory.values, kernel))
+                for memory, kernel in zip(memories, kernels, strict=True)
+            ]
+        return self._one_or_all(memories)
 
     def get_initial_state(
         self,
@@ -349,10 +380,7 @@ class AttentionCell(keras.Layer):
             )
         ]
         contexts, alignments = zip(*looks, strict=True)
-        outputs = tf.concat(contexts, axis=-1)
-        if self.output_kernel is not None:
-            outputs = tf.concat([outputs, sequences], axis=-1)
-            outputs = self.activation(product(outputs, self.output_kernel))
+        outputs = attention_of(self, list(contexts), sequences, _dot)
         return outputs, self._one_or_all(alignments)
 
     def _run(
@@ -562,6 +590,11 @@ class _Steps:
         step = AttentionStep(self.cell, memories, dropout)
         output, _, state = step(inputs, state, dot, gate)
         return output, tf.nest.flatten(state)
+
+
+def _dot(sequences: Any, kernel: Any, drop: bool = True) -> Any:
+    """The product of `plain_dot`, for all time steps at once."""
+    return product(sequences, kernel)
 
 
 def _sum(tensors: list[Any]) -> Any:

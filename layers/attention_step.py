@@ -1,6 +1,7 @@
 """One step of an attention cell."""
 
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -106,7 +107,7 @@ class AttentionStep:
             contexts, alignments = self._look(
                 output, state.looks, look_noise, dot
             )
-        attention = self._attention_of(contexts, output, dot, gate)
+        attention = attention_of(cell, contexts, output, dot, gate)
         looks = [
             one.next_state(look, alignment)
             for one, look, alignment in zip(
@@ -185,15 +186,31 @@ class AttentionStep:
         contexts, alignments = zip(*looked, strict=True)
         return list(contexts), list(alignments)
 
-    def _attention_of(
-        self, contexts: list[Any], output: Any, dot: Dot, gate: Gate
-    ) -> Any:
-        """Return y of one step."""
-        kernel = self.cell.output_kernel
-        if kernel is None:
-            return contexts[0] if len(contexts) == 1 else tf.concat(contexts, 1)
-        made = dot(tf.concat([*contexts, output], -1), kernel, drop=False)
-        return gate("attention", self.cell.activation, made)
+
+def attention_of(
+    cell: Any,
+    contexts: list[Any],
+    output: Any,
+    dot: Dot,
+    gate: Gate = plain_gate,
+) -> Any:
+    """Return y (…, N).
+
+    Args:
+        cell: The `AttentionCell`.
+        contexts: Those of its attentions, each (…, M).
+        output: (…, U), that of its stack.
+        dot, gate: As in `RecurrentCell.step`.
+    """
+    if cell.output_kernel is None:
+        return contexts[0] if len(contexts) == 1 else tf.concat(contexts, -1)
+    if cell.projects_memory:
+        made = dot(output, cell.output_kernel, drop=False)
+        made = reduce(add, contexts, made)
+    else:
+        parts = tf.concat([*contexts, output], axis=-1)
+        made = dot(parts, cell.output_kernel, drop=False)
+    return gate("attention", cell.activation, made)
 
 
 def _project(cell: RecurrentCell, inputs: Any, dot: Dot) -> Any:

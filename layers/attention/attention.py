@@ -137,6 +137,11 @@ class Attention(keras.Layer):
         """Return the size of the context, given the size M of the memory."""
         return memory_size
 
+    @property
+    def sums_values(self) -> bool:
+        """Whether a context is Σ_s a_s values_s, for any values."""
+        return type(self).attend is Attention.attend
+
     def prepare_memory(self, values: Any, mask: Any = None) -> Memory:
         """Do once what all queries need of a memory.
 

@@ -54,9 +54,13 @@ def load_addons_decoder_weights(
         own["output_kernel"] = cell.output_kernel
         if "output_kernel" in others:
             # There the output of the cell comes before the context.
-            others["output_kernel"] = np.roll(
-                others["output_kernel"], -cell.cells[-1].output_size, axis=0
-            )
+            ends = cell.cells[-1].output_size
+            kernels = np.split(others["output_kernel"], [ends])
+            if cell.projects_memory:
+                own["context_kernel"] = cell.context_kernel
+                others["output_kernel"], others["context_kernel"] = kernels
+            else:
+                others["output_kernel"] = np.concatenate(kernels[::-1])
     if own.keys() != others.keys():
         raise ValueError(
             "Beside those of cells, `weights` must hold "

@@ -77,10 +77,10 @@ def test_a_stack_with_all_that_an_attention_may_have():
         np.testing.assert_allclose(weight, expected, rtol=1e-6)
     score = given["decoder/attention_wrapper/mine/attention_v:0"]
     np.testing.assert_allclose(attention.score_kernel[:, 0], score, rtol=1e-6)
-    # There the output of the cells comes first, here the context.
+    # There one matrix serves both.
     kernel = given["decoder/attention_wrapper/attention_layer/kernel:0"]
-    np.testing.assert_allclose(cell.output_kernel[:M], kernel[U:], rtol=1e-6)
-    np.testing.assert_allclose(cell.output_kernel[M:], kernel[:U], rtol=1e-6)
+    np.testing.assert_allclose(cell.context_kernel, kernel[U:], rtol=1e-6)
+    np.testing.assert_allclose(cell.output_kernel, kernel[:U], rtol=1e-6)
 
 
 def without(name):
