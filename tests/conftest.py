@@ -10,6 +10,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if there were one core, as there is for each of several workers.
+
+    Our loops over time are then one and not several side by side, and graphs
+    so much smaller. Tests of that have a number of their own.
+    """
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+
+
 @pytest.fixture
 def seed() -> int:
     """Seed Python, NumPy and TensorFlow; return the seed."""
