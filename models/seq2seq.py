@@ -195,6 +195,14 @@ class Seq2Seq(keras.Model):
         if self.built and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
 
+    def make_train_function(self, force: bool = False) -> None:
+        # With variables made in it the graph would have to be traced twice.
+        if not self.built:
+            self.build()
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        super().make_train_function(force)
+
     def train_step(self, data: Any) -> Any:
         return super().train_step(self._with_labels(data))
 

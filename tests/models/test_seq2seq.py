@@ -350,6 +350,24 @@ def test_learns_saves_and_loads(tmp_path, seed):
     assert_close(fresh(inputs), model(inputs), 0)
 
 
+@pytest.mark.parametrize("built", [False, True])
+def test_the_step_of_fit_is_traced_once(built, seed):
+    class Counted(Seq2Seq):
+        traces = 0
+
+        def train_step(self, data):
+            self.traces += 1
+            return super().train_step(data)
+
+    model = Counted(Encoder(V, 5, 6), Decoder(V, 5, 6))
+    if built:
+        model.build()
+    model.compile("adam", MaskedCrossentropy(), metrics=[MaskedAccuracy()])
+    inputs, labels = reversal(8)
+    model.fit(inputs, labels, epochs=2, verbose=0)
+    assert model.traces == 1
+
+
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision(dtype, seed):
     model = build("lstm_stack", dtype=dtype)
