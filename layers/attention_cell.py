@@ -283,8 +283,8 @@ class AttentionCell(keras.Layer):
             mask: (B, S), boolean, True at the positions that count, or None;
                 if there are several attentions a list, or None.
         """
-        several = len(self.attentions)
-        masks = [None] * several if mask is None else self._of_each(mask)
+        count = len(self.attentions)
+        masks = [None] * count if mask is None else self._of_each(mask)
         memories = [
             attention.prepare_memory(*pair)
             for attention, *pair in zip(
@@ -380,7 +380,7 @@ class AttentionCell(keras.Layer):
             )
         ]
         contexts, alignments = zip(*looks, strict=True)
-        outputs = attention_of(self, list(contexts), sequences, _dot)
+        outputs = attention_of(self, contexts, sequences)
         return outputs, self._one_or_all(alignments)
 
     def _run(
@@ -590,11 +590,6 @@ class _Steps:
         step = AttentionStep(self.cell, memories, dropout)
         output, _, state = step(inputs, state, dot, gate)
         return output, tf.nest.flatten(state)
-
-
-def _dot(sequences: Any, kernel: Any, drop: bool = True) -> Any:
-    """The product of `plain_dot`, for all time steps at once."""
-    return product(sequences, kernel)
 
 
 def _sum(tensors: list[Any]) -> Any:

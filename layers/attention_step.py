@@ -1,5 +1,6 @@
 """One step of an attention cell."""
 
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from operator import add
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
+from keras_recurrent.layers.product import product
 
 
 class AttentionState(NamedTuple):
@@ -107,7 +109,9 @@ class AttentionStep:
             contexts, alignments = self._look(
                 output, state.looks, look_noise, dot
             )
-        attention = attention_of(cell, contexts, output, dot, gate)
+        attention = attention_of(
+            cell, contexts, output, partial(dot, drop=False), gate
+        )
         looks = [
             one.next_state(look, alignment)
             for one, look, alignment in zip(
@@ -189,9 +193,9 @@ class AttentionStep:
 
 def attention_of(
     cell: Any,
-    contexts: list[Any],
+    contexts: Sequence[Any],
     output: Any,
-    dot: Dot,
+    dot: Callable[..., Any] = product,
     gate: Gate = plain_gate,
 ) -> Any:
     """Return y (…, N).
@@ -200,16 +204,17 @@ def attention_of(
         cell: The `AttentionCell`.
         contexts: Those of its attentions, each (…, M).
         output: (…, U), that of its stack.
-        dot, gate: As in `RecurrentCell.step`.
+        dot: The product with a weight.
+        gate: As in `RecurrentCell.step`.
     """
     if cell.output_kernel is None:
         return contexts[0] if len(contexts) == 1 else tf.concat(contexts, -1)
     if cell.projects_memory:
-        made = dot(output, cell.output_kernel, drop=False)
+        made = dot(output, cell.output_kernel)
         made = reduce(add, contexts, made)
     else:
         parts = tf.concat([*contexts, output], axis=-1)
-        made = dot(parts, cell.output_kernel, drop=False)
+        made = dot(parts, cell.output_kernel)
     return gate("attention", cell.activation, made)
 
 

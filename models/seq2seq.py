@@ -192,15 +192,14 @@ class Seq2Seq(keras.Model):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras leaves this to whoever has a `compile`.
         self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built and self.optimizer is not None:
-            self.optimizer.build(self.trainable_variables)
+        if self.built:
+            self._build_optimizer()
 
     def make_train_function(self, force: bool = False) -> None:
         # With variables made in it the graph would have to be traced twice.
         if not self.built:
             self.build()
-        if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+        self._build_optimizer()
         super().make_train_function(force)
 
     def train_step(self, data: Any) -> Any:
@@ -388,6 +387,10 @@ class Seq2Seq(keras.Model):
                 }
             )
         )
+
+    def _build_optimizer(self) -> None:
+        if self.optimizer is not None and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
 
     def _generate_with(
         self,

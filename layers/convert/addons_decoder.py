@@ -54,8 +54,8 @@ def load_addons_decoder_weights(
         own["output_kernel"] = cell.output_kernel
         if "output_kernel" in others:
             # There the output of the cell comes before the context.
-            ends = cell.cells[-1].output_size
-            kernels = np.split(others["output_kernel"], [ends])
+            size = cell.cells[-1].output_size
+            kernels = np.split(others["output_kernel"], [size])
             if cell.projects_memory:
                 own["context_kernel"] = cell.context_kernel
                 others["output_kernel"], others["context_kernel"] = kernels
