@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PACKAGES := layers models pipelines tuning
 LINKS := $(PACKAGES:%=src/keras_recurrent/%)
 
-.PHONY: help demo test check bench-layers bench-seq2seq
+.PHONY: help demo test check bench-layers bench-learning bench-seq2seq
 .DEFAULT_GOAL := help
 
 help:  ## Show this help.
@@ -30,6 +30,12 @@ bench-layers: $(VENV)/installed .bench/torch/installed  ## Race our layers again
 
 bench-seq2seq: $(VENV)/installed .bench/joeynmt/installed .bench/addons/installed  ## Race our encoder-decoder against Joey NMT's and tensorflow-addons'.
 	$(BIN)/python benchmarks/seq2seq.py --joeynmt .bench/joeynmt/bin/python --addons .bench/addons/bin/python
+
+# Multi30k is for research and education only, so it does not come along.
+MULTI30K ?= multi30k
+bench-learning: $(VENV)/installed  ## See that every default learns (some hours; goes on where it was): MULTI30K=folder.
+	$(BIN)/python -m pip install -qq 'sentencepiece>=0.2,<0.3'
+	$(BIN)/python benchmarks/learning.py $(MULTI30K)
 
 # Rivals live in environments of their own.
 .bench/torch/installed:
