@@ -1,11 +1,9 @@
 # `make help` lists the targets. All of them work in .venv, which is made on
-# first use and brought up to date whenever pyproject.toml changes.
+# first use and brought up to date whenever pyproject.toml or setup.py changes.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := layers models pipelines tuning
-LINKS := $(PACKAGES:%=src/keras_recurrent/%)
 
 .PHONY: help demo test check bench-layers bench-seq2seq
 .DEFAULT_GOAL := help
@@ -19,7 +17,7 @@ demo: $(VENV)/installed  ## Search, train, evaluate and export a model (about 6 
 test: $(VENV)/installed  ## Run the tests.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-check: $(VENV)/installed $(LINKS)  ## Lint, check the format and the types.
+check: $(VENV)/installed  ## Lint, check the format and the types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -48,7 +46,7 @@ bench-seq2seq: $(VENV)/installed .bench/joeynmt/installed .bench/addons/installe
 	.bench/addons/bin/python -m pip install -qq tensorflow-cpu==2.15.1 tensorflow-addons==0.23.0 'numpy<2'
 	@touch $@
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	|| { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is" \
 	"$$($(PYTHON) --version 2>&1). Another one: make PYTHON=python3.12 ..."; \
@@ -61,7 +59,3 @@ $(VENV)/installed: pyproject.toml
 	@echo "Installing keras-recurrent and what it needs into $(VENV) ..."
 	$(BIN)/python -m pip install -qq --editable '.[dev]'
 	@touch $@
-
-# Type checkers do not know that the root folders are sub-packages.
-$(LINKS): src/keras_recurrent/%:
-	@ln -sfn ../../$* $@
