@@ -1,5 +1,6 @@
 """What is installed: all sub-packages, under one name, with their data."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,17 @@ ROOT = Path(__file__).parents[1]
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"][
     "setuptools"
 ]
+
+
+def test_make_help_lists_every_target():
+    (targets,) = re.findall(
+        r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    shown = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    listed = re.findall(r"^make (\S+)\t.", shown.stdout, re.MULTILINE)
+    assert listed == targets.split()
 
 
 def test_every_package_is_listed():
