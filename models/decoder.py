@@ -77,6 +77,14 @@ class Decoder(keras.Layer):
         ValueError: `num_layers` is not positive; `cell`, `attention` or
             `query` is no such name; or embeddings are tied that are not of
             size U.
+
+    Example:
+
+    >>> decoder = Decoder(vocabulary_size=20, embedding_dim=8, units=16)
+    >>> ids = tf.constant([[2, 9, 4], [2, 5, 0]])
+    >>> memory, summary = tf.ones((2, 7, 32)), tf.ones((2, 32))
+    >>> decoder(ids, memory, summary).shape
+    TensorShape([2, 3, 20])
     """
 
     def __init__(

@@ -131,6 +131,7 @@ def test_features_of_a_dataset(tmp_path):
     ("settings", "message"),
     [
         ({"source": "fr"}, "data.source='fr': .*text features: en, pt$"),
+        ({"source": None}, "data.source=None: .*text features: en, pt$"),
         ({"target": "score"}, "data.target='score': .*text features: en, pt$"),
         ({"dataset": "cmudct"}, "'cmudct': no such dataset. Did you mean cmud"),
         ({"dataset": "a b"}, "data.dataset='a b': "),
