@@ -33,23 +33,21 @@ def read_lines(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
         except UnicodeDecodeError as error:
             around = line[max(error.start - 30, 0) :]
             raise malformed(f"{name} {number}", "UTF-8", around) from None
-        if "\r" in text or "\n" in text:
+        if "\r" in text:  # TextLineDataset would drop it
             expected = r"lines that end in \n or \r\n"
             raise malformed(f"{name} {number}", expected, line)
         yield number, text
 
 
 def read_single_column(lines: Iterable[bytes], name: str) -> Iterator[str]:
-    """Yield the texts of lines that hold nothing else; see `read_lines`.
+    """Yield texts that are one line and one column each; see `read_lines`.
 
     Raises:
-        RecipeError: a line cannot be read, or has more than one column.
+        RecipeError: a text cannot be read, or has a tab or a line break.
     """
     for number, line in read_lines(lines, name):
-        if "\t" in line:
-            expected = (
-                "one text without tabs (`cut -f1` takes the first column)"
-            )
+        if "\t" in line or "\n" in line:
+            expected = "one line, no tabs (`cut -f1` takes the first column)"
             raise malformed(f"{name} {number}", expected, line.encode())
         yield line
 

@@ -28,8 +28,8 @@ def test_what_belongs_to_a_line():
         (b"caf\xe9", r"line 2: expected UTF-8. Received: 'caf\\xe9'"),
         (b"a" * 99 + b"\xff!", rf"UTF-8. Received: '{'a' * 30}\\xff!'"),
         (b"a\rb\r\n", r"line 2: expected lines that end in \n or \r\n"),
-        (b"a\nb", r"line 2: expected lines that end in \n or \r\n"),
-        (b"a\tb\n", "line 2: expected one text without tabs"),
+        (b"a\nb", "line 2: expected one line, no tabs"),
+        (b"a\tb\n", "line 2: expected one line, no tabs"),
     ],
 )
 def test_malformed_lines(line, message):
