@@ -11,7 +11,7 @@ from keras_recurrent.pipelines.vocabulary import Vocabulary
 
 _SIDES = ("source", "target")
 # An example is an outlier if it is so many times longer than this share of
-# all, and worth a word if outliers lengthen a pass over the data so much.
+# all, and worth a word if outliers multiply the time steps of a pass by this.
 _SHARE = 0.95
 _TIMES = 4
 _SLOWDOWN = 1.25
@@ -110,6 +110,6 @@ def _outliers(recipe: Recipe, split: str, lengths: np.ndarray) -> str:
         f"{place_of(recipe.data, split, index)}: the {_SIDES[side]} has "
         f"{lengths[index, side]:,} tokens, where {_SHARE:.0%} have at most "
         f"{usual[side]:,}. Batches as long as this{more} make a pass over the "
-        f"{split} data take about {slowdown:.1f} times as long: shorten the "
-        "example or leave it out"
+        f"{split} data take {slowdown:.1f} times as many time steps: shorten "
+        "the example or leave it out"
     )

@@ -57,7 +57,8 @@ def test_an_example_much_longer_than_the_others(warnings, tmp_path):
     assert line.startswith(
         f"Warning: {tmp_path / 'train.tsv'}, line 100: the source has 300 "
         "tokens, where 95% have at most 2. Batches as long as this (and 1 more "
-        "like it) make a pass over the train data take about 4.0 times as long"
+        "like it) make a pass over the train data take 4.0 times as many time "
+        "steps: "
     )
 
 
