@@ -244,7 +244,7 @@ class DecodingConfig(Section):
     min_length: NonNegativeInt = 0
     """Shortest output, in tokens."""
     max_length: PositiveInt = 50
-    """Longest output, in tokens."""
+    """Longest output, in tokens, its end counted in; longer ones are cut."""
     no_repeat_ngram: NonNegativeInt = 0
     """Length of token sequences that must not occur twice; 0 allows all."""
 
