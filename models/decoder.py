@@ -220,7 +220,7 @@ class Decoder(keras.Layer):
     @property
     def is_adapted(self) -> bool:
         """Whether b is no longer what it was when it was made."""
-        return bool(np.any(self._bias_variable))
+        return keras.ops.convert_to_numpy(self._bias_variable).any()
 
     def logits(self, outputs: Any) -> Any:
         """Return the logits (…, V), float32, of y (…, U)."""

@@ -47,7 +47,7 @@ class LearningCheck(keras.callbacks.Callback):
         self.warned = False
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        steps = int(self.model.optimizer.iterations)
+        steps = keras.ops.convert_to_numpy(self.model.optimizer.iterations)
         if self.warned or steps < _STEPS_OF_OUTPUTS:
             return
         outputs, losses, baseline = self._look()

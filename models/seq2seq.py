@@ -18,21 +18,15 @@ from keras_recurrent.models.decoding.ranking import LengthPenalty, Ranking
 from keras_recurrent.models.decoding.sampling import sample
 from keras_recurrent.models.decoding.scoring import score_target
 from keras_recurrent.models.encoder import Encoder
-from keras_recurrent.models.first_batches import first_batches
 from keras_recurrent.models.guided_attention import guided_attention_loss
-from keras_recurrent.models.learning_check import LearningCheck
-from keras_recurrent.models.masked_accuracy import MaskedAccuracy
-from keras_recurrent.models.masked_crossentropy import MaskedCrossentropy
-from keras_recurrent.models.projected_crossentropy import (
-    Crossentropy,
-    projected_crossentropy,
-)
 from keras_recurrent.models.scheduled_sampling import scheduled_sampling
-from keras_recurrent.models.token_frequencies import count_tokens
+from keras_recurrent.models.training_without_logits import (
+    TrainingWithoutLogits,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
-class Seq2Seq(keras.Model):
+class Seq2Seq(TrainingWithoutLogits):
     """Encoder-decoder with attention.
 
     Trained with teacher forcing: given the source and the target shifted
@@ -149,118 +143,15 @@ class Seq2Seq(keras.Model):
                     '`guided_attention` needs "alignments" (B, T, S) among the '
                     f"inputs. Received: {', '.join(inputs)}"
                 )
-            loss = guided_attention_loss(alignments, inputs["alignments"])
+            loss = guided_attention_loss(
+                alignments, inputs["alignments"], inputs.get("num_guided")
+            )
             self.add_loss(self.guided_attention * loss)
         if "labels" not in inputs:
             return self.decoder.logits(outputs)
-        return projected_crossentropy(
-            outputs,
-            *self.decoder.output_weights(),
-            inputs["labels"],
-            inputs["token_weights"],
-            self.loss.label_smoothing,
-            training,
-            self._needs_predictions,
+        return self.crossentropy(
+            outputs, inputs["labels"], inputs["token_weights"], training
         )
-
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Configure training, as Keras has it.
-
-        With `MaskedCrossentropy` and no other metrics than `MaskedAccuracy`,
-        neither training nor evaluation ever has the logits of all tokens, see
-        `projected_crossentropy`.
-        """
-        super().compile(
-            optimizer, loss, loss_weights, metrics, weighted_metrics, **kwargs
-        )
-        self._needs_predictions = bool(metrics or weighted_metrics)
-        self._needs_logits = not (
-            isinstance(loss, MaskedCrossentropy)
-            and loss.reduction not in (None, "none")
-            and loss_weights is None
-            and all(
-                isinstance(metric, MaskedAccuracy)
-                for metric in [*(metrics or []), *(weighted_metrics or [])]
-            )
-        )
-
-    def fit(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = None,
-        epochs: int = 1,
-        verbose: Any = "auto",
-        callbacks: Any = None,
-        *args: Any,
-        **kwargs: Any,
-    ) -> Any:
-        """Train, as Keras has it.
-
-        A model that has never been trained starts from the frequencies of
-        tokens, see `Decoder.adapt`, counted from `y`, or from the first 64
-        batches. And there is a warning if it stops to learn, see
-        `LearningCheck`.
-        """
-        batches, x = first_batches(x, y)
-        # Without an optimizer Keras refuses below.
-        if batches and self.optimizer is not None:
-            check = self._begin(batches)
-            if isinstance(callbacks, keras.callbacks.CallbackList):
-                callbacks.append(check)
-            else:
-                callbacks = [*keras.tree.flatten(callbacks or []), check]
-        return super().fit(
-            x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs
-        )
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        # Keras leaves this to whoever has a `compile`.
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            self._build_optimizer()
-
-    def make_train_function(self, force: bool = False) -> None:
-        # With variables made in it the graph would have to be traced twice.
-        if not self.built:
-            self.build()
-        self._build_optimizer()
-        super().make_train_function(force)
-
-    def train_step(self, data: Any) -> Any:
-        return super().train_step(self._with_labels(data))
-
-    def test_step(self, data: Any) -> Any:
-        return super().test_step(self._with_labels(data))
-
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        if not isinstance(y_pred, Crossentropy):
-            return super().compute_loss(x, y, y_pred, sample_weight, training)
-        # Keras sums the losses of the replicas.
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return y_pred.loss + sum(self.losses) / replicas
-
-    def compute_metrics(
-        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
-    ) -> Any:
-        if isinstance(y_pred, Crossentropy):
-            y_pred = y_pred.predictions
-        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def start(self, source: Any, num_tokens: int = 1) -> tuple[Step, Any]:
         """Read a batch of sources; return what decoding starts from.
@@ -421,24 +312,6 @@ class Seq2Seq(keras.Model):
             )
         )
 
-    def _begin(self, batches: list[tuple[Any, Any]]) -> LearningCheck:
-        """Start from the frequencies of tokens, and see that it learns."""
-        if not self.built:
-            self.build()
-        decoder = self.decoder
-        counts = sum(
-            count_tokens(labels, decoder.vocabulary_size)
-            for _, labels in batches
-        )
-        if not (decoder.is_adapted or int(self.optimizer.iterations)):
-            decoder.adapt_to_counts(counts)
-        inputs, labels = batches[0]
-        return LearningCheck(inputs, labels, counts)
-
-    def _build_optimizer(self) -> None:
-        if self.optimizer is not None and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
-
     def _generate_with(
         self,
         source: Any,
@@ -546,14 +419,6 @@ class Seq2Seq(keras.Model):
                 step, state, target, chance < probability, uniform
             )
         )
-
-    def _with_labels(self, data: Any) -> Any:
-        """Hand the labels to the model, if it does not need all logits."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if not self._needs_logits:
-            weights = self.loss.token_weights(y, sample_weight)
-            x = {**x, "labels": y, "token_weights": weights}
-        return x, y, sample_weight
 
     def _start_ids(self, source: Any) -> Any:
         return tf.fill((tf.shape(source)[0],), self.start_id)
