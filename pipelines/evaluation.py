@@ -11,6 +11,7 @@ from rich.progress import track
 from rich.table import Table
 
 from keras_recurrent.pipelines.error_rate import ErrorRates, error_rates
+from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.plots import attention_figure
 from keras_recurrent.pipelines.predictor import Predictor, load_predictor
 from keras_recurrent.pipelines.recipe import DecodingConfig, EvaluationConfig
@@ -85,7 +86,10 @@ def evaluate(run: Run) -> Evaluation:
         config,
         round(time.perf_counter() - began, 1),
     )
-    with run.predictions.open("w", encoding="utf-8", newline="") as file:
+    with (
+        whole_file(run.predictions) as draft,
+        draft.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file, "excel-tab", lineterminator="\n")
         writer.writerow(["source", "prediction", "score", "references"])
         for source, prediction, score in zip(
@@ -96,9 +100,9 @@ def evaluate(run: Run) -> Evaluation:
             )
     _picture_attention(run, predictor, sources)
     # Last: whoever finds it knows that the rest is there too.
-    run.evaluation.write_text(
-        json.dumps(_summary(evaluation), indent=2) + "\n", encoding="utf-8"
-    )
+    with whole_file(run.evaluation) as draft:
+        summary = json.dumps(_summary(evaluation), indent=2)
+        draft.write_text(summary + "\n", encoding="utf-8")
     return evaluation
 
 
@@ -130,8 +134,8 @@ def _picture_attention(
         _labels(predictor.target.tokenize(outputs["predictions"])),
         outputs["alignments"].numpy(),
     )
-    run.attention_picture.parent.mkdir(exist_ok=True)
-    figure.savefig(run.attention_picture)
+    with whole_file(run.attention_picture) as draft:
+        figure.savefig(draft)
 
 
 def _labels(tokens: tf.RaggedTensor) -> list[list[str]]:
