@@ -84,7 +84,7 @@ class Origin:
         asked = _flatten(recipe.model_dump(mode="json"))
         differing = _differing(kept, asked)
         refused = [
-            f"{key}={kept.get(key)} there, {asked.get(key)} here"
+            f"{key}={_text(kept.get(key))} there, {_text(asked.get(key))} here"
             for key in differing
             if not self._may_change(key, kept.get(key), asked.get(key))
         ]
@@ -94,7 +94,8 @@ class Origin:
                 f"({'; '.join(refused)}). Choose another folder with --run"
             )
         return [
-            f"{key}={asked.get(key)} (was {kept.get(key)})" for key in differing
+            f"{key}={_text(asked.get(key))} (was {_text(kept.get(key))})"
+            for key in differing
         ]
 
     def keep(
@@ -114,18 +115,18 @@ class Origin:
         kept = self.fingerprint() if begun else {}
         if kept:
             self._check_fingerprint(kept, fingerprint)
-        elif begun:
-            say(
-                f"{self.folder}: has no fingerprint of its data, so that "
-                "changes of it were not seen; today's is added"
-            )
-        if changes:
-            say(f"{self.recipe_file}: now {', '.join(changes)}")
         if changes or not self.recipe_file.exists():
             self.write_recipe(recipe)
+        if changes:
+            say(f"{self.recipe_file}: now {', '.join(changes)}")
         if not kept:
             with whole_file(self.fingerprint_file) as draft:
                 draft.write_text(json.dumps(fingerprint, indent=2) + "\n")
+        if begun and not kept:
+            say(
+                f"{self.folder}: had no fingerprint of its data, so that "
+                "changes of it were not seen; today's is added"
+            )
 
     def write_recipe(self, recipe: Recipe) -> None:
         with whole_file(self.recipe_file) as draft:
@@ -178,6 +179,11 @@ def say(line: str) -> None:
 def _differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     keys = sorted(one.keys() | other.keys())
     return [key for key in keys if one.get(key) != other.get(key)]
+
+
+def _text(value: Any) -> str:
+    """Write a value as in a recipe."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

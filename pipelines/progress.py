@@ -100,7 +100,10 @@ def restore(run: Run, model: Seq2Seq) -> int:
         model.load_weights(weights)
     except Exception as error:  # h5py and zipfile raise many kinds
         reason = " ".join(str(error).split())
-        raise RunError(f"{weights}: cannot be read: {reason}") from error
+        raise RunError(
+            f"{weights}: damaged: {reason}. Remove it to go on from the best "
+            "epoch"
+        ) from error
     return epochs
 
 

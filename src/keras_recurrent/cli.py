@@ -134,7 +134,11 @@ def train(
 
     print("Reading the data ...", flush=True)
     if not train(opened):
-        print(f"{opened.folder}: training is finished already.")
+        done, asked = len(opened.history()), opened.recipe.training.epochs
+        print(
+            f"{opened.folder}: training is finished already, after {done} of "
+            f"{asked} epochs."
+        )
     print(f"Model: {opened.model}")
     print(f"Picture: {opened.training_picture}")
     print(f"Next: keras-recurrent evaluate {opened.folder}")

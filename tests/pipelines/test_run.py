@@ -65,7 +65,7 @@ def test_what_results_do_not_depend_on_may_change(letters, recipe, tmp_path):
 def test_files_for_a_dataset_are_another_recipe(letters, recipe, tmp_path):
     Run.create(recipe, tmp_path)
     other = load_recipe(letters / "letters.yaml", ["data={dataset: cmudict}"])
-    with pytest.raises(RunError, match="data.dataset=None there, cmudict here"):
+    with pytest.raises(RunError, match="data.dataset=null there, cmudict here"):
         Run.create(other, tmp_path)
 
 

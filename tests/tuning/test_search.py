@@ -200,7 +200,7 @@ def test_a_search_of_before_fingerprints_goes_on(make_run, fits, capsys):
     assert choices(tune(run)) == ALL_FOUR
     assert kept.read_bytes() == fingerprint
     (line,) = capsys.readouterr().err.splitlines()
-    assert "has no fingerprint of its data" in line
+    assert "had no fingerprint of its data" in line
 
 
 def test_a_damaged_search_is_named(make_run, fits):
