@@ -87,6 +87,23 @@ class AttentionCell(keras.Layer):
     References:
         Bahdanau et al. (2015), arXiv:1409.0473.
         Luong et al. (2015), arXiv:1508.04025.
+
+    Example:
+
+    >>> from keras_recurrent.layers import BahdanauAttention, GRUCell
+    >>> cell = AttentionCell(GRUCell(6), BahdanauAttention(5), units=4)
+    >>> cell.build((None, 3), (None, None, 8))
+    >>> memory = cell.prepare_memory(tf.ones((2, 7, 8)))
+    >>> state = cell.get_initial_state(memory)
+    >>> output, alignments, state = cell(tf.ones((2, 3)), state, memory)
+    >>> output.shape.as_list(), alignments.shape.as_list()
+    ([2, 4], [2, 7])
+
+    All time steps of known inputs:
+
+    >>> outputs, alignments = cell.run(tf.ones((2, 9, 3)), state, memory)
+    >>> outputs.shape.as_list(), alignments.shape.as_list()
+    ([2, 9, 4], [2, 9, 7])
     """
 
     def __init__(

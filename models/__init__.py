@@ -29,6 +29,9 @@ from keras_recurrent.models.encoder import Encoder as Encoder
 from keras_recurrent.models.guided_attention import (
     guided_attention_loss as guided_attention_loss,
 )
+from keras_recurrent.models.learning_check import (
+    LearningCheck as LearningCheck,
+)
 from keras_recurrent.models.masked_accuracy import (
     MaskedAccuracy as MaskedAccuracy,
 )

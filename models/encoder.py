@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_recurrent.layers import GRU, LSTM, RNN
 from keras_recurrent.layers.cells import get_cell
+from keras_recurrent.models.embedding import token_embedding
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -71,8 +72,8 @@ class Encoder(keras.Layer):
         self.bidirectional = bidirectional
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
-        self.embedding = keras.layers.Embedding(
-            vocabulary_size, embedding_dim, dtype=self.dtype_policy
+        self.embedding = token_embedding(
+            vocabulary_size, embedding_dim, self.dtype_policy
         )
         self.forward_layers = self._make_layers(backward=False)
         self.backward_layers = (

@@ -13,6 +13,14 @@ class MaskedAccuracy(keras.metrics.Mean):
     Call arguments:
         y_true: (B, T), integer labels.
         y_pred: (B, T, V), logits; or (B, T), the predicted tokens.
+
+    Example:
+
+    >>> accuracy = MaskedAccuracy()
+    >>> labels, predicted = tf.constant([[4, 5, 0]]), tf.constant([[4, 7, 0]])
+    >>> accuracy.update_state(labels, predicted)
+    >>> float(accuracy.result())
+    0.5
     """
 
     def __init__(self, name: str = "accuracy", dtype: Any = None) -> None:

@@ -18,7 +18,9 @@ from keras_recurrent.models.decoding.ranking import LengthPenalty, Ranking
 from keras_recurrent.models.decoding.sampling import sample
 from keras_recurrent.models.decoding.scoring import score_target
 from keras_recurrent.models.encoder import Encoder
+from keras_recurrent.models.first_batches import first_batches
 from keras_recurrent.models.guided_attention import guided_attention_loss
+from keras_recurrent.models.learning_check import LearningCheck
 from keras_recurrent.models.masked_accuracy import MaskedAccuracy
 from keras_recurrent.models.masked_crossentropy import MaskedCrossentropy
 from keras_recurrent.models.projected_crossentropy import (
@@ -26,6 +28,7 @@ from keras_recurrent.models.projected_crossentropy import (
     projected_crossentropy,
 )
 from keras_recurrent.models.scheduled_sampling import scheduled_sampling
+from keras_recurrent.models.token_frequencies import count_tokens
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -187,6 +190,36 @@ class Seq2Seq(keras.Model):
                 isinstance(metric, MaskedAccuracy)
                 for metric in [*(metrics or []), *(weighted_metrics or [])]
             )
+        )
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """Train, as Keras has it.
+
+        A model that has never been trained starts from the frequencies of
+        tokens, see `Decoder.adapt`, counted from `y`, or from the first 64
+        batches. And there is a warning if it stops to learn, see
+        `LearningCheck`.
+        """
+        batches, x = first_batches(x, y)
+        # Without an optimizer Keras refuses below.
+        if batches and self.optimizer is not None:
+            check = self._begin(batches)
+            if isinstance(callbacks, keras.callbacks.CallbackList):
+                callbacks.append(check)
+            else:
+                callbacks = [*keras.tree.flatten(callbacks or []), check]
+        return super().fit(
+            x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs
         )
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -387,6 +420,20 @@ class Seq2Seq(keras.Model):
                 }
             )
         )
+
+    def _begin(self, batches: list[tuple[Any, Any]]) -> LearningCheck:
+        """Start from the frequencies of tokens, and see that it learns."""
+        if not self.built:
+            self.build()
+        decoder = self.decoder
+        counts = sum(
+            count_tokens(labels, decoder.vocabulary_size)
+            for _, labels in batches
+        )
+        if not (decoder.is_adapted or int(self.optimizer.iterations)):
+            decoder.adapt_to_counts(counts)
+        inputs, labels = batches[0]
+        return LearningCheck(inputs, labels, counts)
 
     def _build_optimizer(self) -> None:
         if self.optimizer is not None and not self.optimizer.built:

@@ -16,8 +16,8 @@ def export(run: Run, directory: str | Path) -> None:
     """Write the model of `run` as a SavedModel, vocabularies included.
 
     The signature `serving_default` takes `text` (N,), strings, and returns
-    `predictions`, `scores` and `alignments` as `Predictor` does. It consists
-    of core TensorFlow operations:
+    `predictions`, `scores`, `truncated` and `alignments` as `Predictor` does.
+    It consists of core TensorFlow operations:
 
         model = tf.saved_model.load(directory)
         predict = model.signatures["serving_default"]

@@ -33,6 +33,8 @@ class Predictor(tf.Module):
         A dictionary of
         "predictions": (N,) strings,
         "scores": (N,) float32, the log-probabilities of the predictions,
+        "truncated": (N,) boolean, whether a prediction was cut off: it had not
+        ended after `max_length` tokens,
         "alignments": (N, L, S) float32, how much each target token attended
         to each source token; L is `max_length`, S the longest source.
     """
@@ -71,10 +73,13 @@ class Predictor(tf.Module):
             ),
         )
         empty = ids.row_lengths() == 0
-        predictions = self.target.decode(hypotheses.ids[:, 0])
+        best = hypotheses.ids[:, 0]
+        ended = tf.reduce_any(best == self.target.end_id, axis=1)
+        predictions = self.target.decode(best)
         return {
             "predictions": tf.where(empty, "", predictions)[:count],
             "scores": tf.where(empty, 0.0, hypotheses.log_probs[:, 0])[:count],
+            "truncated": ~(ended | empty)[:count],
             "alignments": tf.where(
                 empty[:, tf.newaxis, tf.newaxis],
                 0.0,

@@ -16,6 +16,7 @@ from keras_recurrent.models import (
 from keras_recurrent.pipelines.batching import training_batches
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import is_finished
+from keras_recurrent.pipelines.lengths import warn_of_lengths
 from keras_recurrent.pipelines.origin import Fingerprint
 from keras_recurrent.pipelines.progress import KeepProgress, restore
 from keras_recurrent.pipelines.recipe import (
@@ -100,17 +101,25 @@ def build_vocabularies(recipe: Recipe) -> tuple[Vocabulary, Vocabulary]:
 def load_batches(
     recipe: Recipe, vocabularies: tuple[Vocabulary, Vocabulary], seed: int
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
-    """Return the batches for training and those for validation."""
+    """Return the batches for training and those for validation.
+
+    Says on stderr where the data is too long; see `warn_of_lengths`.
+    """
     config = recipe.training
+    pairs = {
+        "train": _training_pairs(recipe),
+        "validation": load_pairs(recipe.data, "validation"),
+    }
+    warn_of_lengths(recipe, vocabularies, pairs)
     train = training_batches(
-        _training_pairs(recipe),
+        pairs["train"],
         *vocabularies,
         config.batch_size,
         seed=seed,
         static_shapes=config.jit_compile,
     )
     validation = training_batches(
-        load_pairs(recipe.data, "validation"),
+        pairs["validation"],
         *vocabularies,
         config.batch_size,
         shuffle=False,

@@ -40,6 +40,17 @@ class Vocabulary(tf.Module):
     Raises:
         ValueError: no tokens, an empty or repeated token, an unknown `split`
             or `case`.
+
+    Example:
+
+    >>> vocabulary = Vocabulary.build(["a dog", "A cat"], "words", "lower")
+    >>> vocabulary.tokens
+    ('a', 'cat', 'dog')
+    >>> ids = vocabulary.encode(["a dog", "one cat"])
+    >>> ids.to_list()
+    [[4, 6], [1, 5]]
+    >>> vocabulary.decode(ids.to_tensor()).numpy().tolist()
+    [b'a dog', b'[UNK] cat']
     """
 
     start_id = START_ID

@@ -7,6 +7,7 @@ from keras_recurrent.pipelines.sources import (
     fingerprint,
     group_references,
     load_pairs,
+    place_of,
     read_texts,
 )
 
@@ -132,6 +133,7 @@ def test_features_of_a_dataset(tmp_path):
     ("settings", "message"),
     [
         ({"source": "fr"}, "data.source='fr': .*text features: en, pt$"),
+        ({"source": None}, "data.source=None: .*text features: en, pt$"),
         ({"target": "score"}, "data.target='score': .*text features: en, pt$"),
         ({"dataset": "cmudct"}, "'cmudct': no such dataset. Did you mean cmud"),
         ({"dataset": "a b"}, "data.dataset='a b': "),
@@ -170,6 +172,15 @@ def test_the_fingerprint_of_a_file_is_that_of_its_contents(tmp_path):
         fingerprint(data, "test")
 
 
+def test_an_empty_split(tmp_path):
+    load_pairs(tiny(tmp_path), "train")
+    (info,) = tmp_path.rglob("dataset_info.json")
+    # TFDS itself refuses to write one.
+    info.write_text(info.read_text().replace('"2"', '"0"'))
+    with pytest.raises(RecipeError, match="the split 'train' is empty"):
+        load_pairs(tiny(tmp_path), "train")
+
+
 def test_a_dataset_that_cannot_be_prepared(tmp_path, monkeypatch):
     def no_network(*arguments, **options):
         raise ConnectionError("no route\nto host")
@@ -192,6 +203,19 @@ def test_a_translation_of_the_catalogue_has_its_languages(tmp_path):
     data = tiny(tmp_path, dataset="ted_hrlr_translate/pt_to_en", source="fr")
     with pytest.raises(RecipeError, match="Its text features: en, pt"):
         load_pairs(data, "train")
+
+
+def test_where_a_pair_is(load_file, tmp_path):
+    content = b"\n".join([b"a\tb", b"", b"c\td", b" ", b"e\tf"])
+    load_file(content)
+    path = tmp_path / "data.tsv"
+    data = DataConfig.model_validate(
+        {"files": dict.fromkeys(("train", "validation", "test"), path)}
+    )
+    places = [place_of(data, "test", index) for index in range(3)]
+    assert places == [f"{path}, line {number}" for number in (1, 3, 5)]
+    place = place_of(DataConfig(dataset="cmudict"), "train", 0)
+    assert place == "cmudict, train example 1"
 
 
 def test_references_are_grouped_by_source(load_file):
