@@ -10,6 +10,7 @@ from rich.progress import track
 from rich.table import Table
 
 from keras_recurrent.pipelines.error_rate import ErrorRates, error_rates
+from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.plots import attention_figure
 from keras_recurrent.pipelines.predictor import Predictor, load_predictor
 from keras_recurrent.pipelines.recipe import DecodingConfig, EvaluationConfig
@@ -112,7 +113,10 @@ def evaluate(run: Run) -> Evaluation:
         truncated,
         np.array([1 + len(tokens) for group in expected for tokens in group]),
     )
-    with run.predictions.open("w", encoding="utf-8", newline="\n") as file:
+    with (
+        whole_file(run.predictions) as draft,
+        draft.open("w", encoding="utf-8", newline="\n") as file,
+    ):
         columns = ["source", "prediction", "score", "references"]
         file.write(join_columns(columns))
         for source, prediction, score in zip(
@@ -122,9 +126,9 @@ def evaluate(run: Run) -> Evaluation:
             file.write(join_columns(columns))
     _picture_attention(run, predictor, sources)
     # Last: whoever finds it knows that the rest is there too.
-    run.evaluation.write_text(
-        json.dumps(_summary(evaluation), indent=2) + "\n", encoding="utf-8"
-    )
+    with whole_file(run.evaluation) as draft:
+        summary = json.dumps(_summary(evaluation), indent=2)
+        draft.write_text(summary + "\n", encoding="utf-8")
     return evaluation
 
 
@@ -159,8 +163,8 @@ def _picture_attention(
         _labels(predictor.target.tokenize(outputs["predictions"])),
         outputs["alignments"].numpy(),
     )
-    run.attention_picture.parent.mkdir(exist_ok=True)
-    figure.savefig(run.attention_picture)
+    with whole_file(run.attention_picture) as draft:
+        figure.savefig(draft)
 
 
 def _labels(tokens: tf.RaggedTensor) -> list[list[str]]:

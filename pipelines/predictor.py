@@ -8,7 +8,10 @@ import tensorflow as tf
 from keras_recurrent.models import Constraints, Seq2Seq
 from keras_recurrent.pipelines.recipe import DecodingConfig
 from keras_recurrent.pipelines.run import Run
-from keras_recurrent.pipelines.vocabulary import Vocabulary
+from keras_recurrent.pipelines.vocabulary import (
+    Vocabulary,
+    load_vocabularies,
+)
 
 
 class Predictor(tf.Module):
@@ -87,14 +90,8 @@ class Predictor(tf.Module):
 
 def load_predictor(run: Run) -> Predictor:
     """Load the best model of a run, its vocabularies and its settings."""
-    recipe = run.recipe
     return Predictor(
         keras.saving.load_model(run.model, compile=False),
-        Vocabulary.load(
-            run.source_vocabulary, recipe.source.split, recipe.source.case
-        ),
-        Vocabulary.load(
-            run.target_vocabulary, recipe.target.split, recipe.target.case
-        ),
-        recipe.decoding,
+        *load_vocabularies(run),
+        run.recipe.decoding,
     )

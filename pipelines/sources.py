@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 
 # Importing it makes `cmudict` known to TensorFlow Datasets.
 import keras_recurrent.pipelines.cmudict.builder  # noqa: F401
+from keras_recurrent.pipelines.files import digest
 from keras_recurrent.pipelines.recipe import DataConfig
 from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.text_lines import (
@@ -49,6 +50,33 @@ def load_pairs(data: DataConfig, split: str) -> tf.data.Dataset:
     return _load_dataset(data, split)
 
 
+def fingerprint(data: DataConfig, split: str) -> str:
+    """Name what tells whether a split still has the same pairs.
+
+    Of a file the size and the contents; of a dataset the version, and the
+    size of the split.
+
+    Args:
+        data: the recipe's section.
+        split: `"train"`, `"validation"` or `"test"`.
+
+    Raises:
+        RecipeError: as `load_pairs`.
+    """
+    if data.files is None:
+        builder = _builder(data)
+        sizes = _split_info(data, builder, split)
+        return (
+            f"{builder.info.full_name}, {sizes.num_examples:,} examples, "
+            f"{sizes.num_bytes:,} bytes"
+        )
+    path = getattr(data.files, split)
+    try:
+        return digest(path)
+    except OSError as error:
+        raise _cannot_read(f"data.files.{split}", path, error) from None
+
+
 def place_of(data: DataConfig, split: str, index: int) -> str:
     """Say where the pair of this index, from 0, is to be found."""
     if data.files is None:
@@ -77,15 +105,7 @@ def group_references(pairs: tf.data.Dataset) -> dict[str, list[str]]:
 
 def _load_dataset(data: DataConfig, split: str) -> tf.data.Dataset:
     builder = _builder(data)
-    if split not in builder.info.splits:
-        raise RecipeError(
-            f"data.dataset={data.dataset!r}: no split {split!r}. "
-            f"Its splits: {', '.join(builder.info.splits)}"
-        )
-    if not builder.info.splits[split].num_examples:
-        raise RecipeError(
-            f"data.dataset={data.dataset!r}: the split {split!r} is empty"
-        )
+    small = _split_info(data, builder, split).num_bytes <= _CACHE_BYTES
     pairs = builder.as_dataset(
         split=split,
         shuffle_files=False,
@@ -97,8 +117,21 @@ def _load_dataset(data: DataConfig, split: str) -> tf.data.Dataset:
             "target": example[data.target],
         }
     )
-    small = builder.info.splits[split].num_bytes <= _CACHE_BYTES
     return pairs.cache() if small else pairs
+
+
+def _split_info(data: DataConfig, builder: Any, split: str) -> Any:
+    splits = builder.info.splits
+    if split not in splits:
+        raise RecipeError(
+            f"data.dataset={data.dataset!r}: no split {split!r}. "
+            f"Its splits: {', '.join(splits)}"
+        )
+    if not splits[split].num_examples:
+        raise RecipeError(
+            f"data.dataset={data.dataset!r}: the split {split!r} is empty"
+        )
+    return splits[split]
 
 
 def _builder(data: DataConfig) -> Any:
@@ -166,10 +199,14 @@ def _check_file(path: Path, key: str) -> int:
     try:
         count = sum(1 for _ in _pair_lines(path))
     except OSError as error:
-        raise RecipeError(f"{key}={str(path)!r}: {error.strerror}") from None
+        raise _cannot_read(key, path, error) from None
     if not count:
         raise RecipeError(f"{key}={str(path)!r}: the file has no pairs")
     return count
+
+
+def _cannot_read(key: str, path: Path, error: OSError) -> RecipeError:
+    return RecipeError(f"{key}={str(path)!r}: {error.strerror}")
 
 
 def _pair_lines(path: Path) -> Iterator[int]:

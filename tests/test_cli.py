@@ -91,6 +91,15 @@ def test_version():
             "no.tsv",
         ),
         (["train", "{letters}/letters.yaml", "--run", "{file}"], "{file}"),
+        (
+            ["train", "{letters}/letters.yaml", "--run", "{tmp}"],
+            "not a run folder, it has no recipe.yaml but file",
+        ),
+        (
+            ["tune", "{letters}/letters.yaml", "tuning.space={{}}"]
+            + ["--run", "{tmp}/run"],
+            "nothing to search",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -214,6 +223,20 @@ def test_the_run_folder_is_named_after_the_recipe(
     assert result.exit_code == 0, result.output
     assert (tmp_path / "runs" / "letters" / "model.keras").exists()
     assert "keras-recurrent evaluate runs/letters" in result.stdout
+
+
+def test_a_finished_run_is_said_to_be(letters, trained):
+    result = call(
+        "train",
+        letters / "letters.yaml",
+        "training.epochs=12",
+        "--run",
+        trained,
+    )
+    assert result.exit_code == 0
+    said = f"{trained}: training is finished already, after 12 of 12 epochs.\n"
+    assert said in result.stdout
+    assert result.stderr == ""
 
 
 def test_interrupted_by_a_signal_and_resumed(letters, tmp_path):

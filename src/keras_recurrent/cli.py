@@ -30,7 +30,10 @@ class _Commands(TyperGroup):
             raise
         except OSError as error:
             name = f"{error.filename}: " if error.filename else ""
-            _fail(f"{name}{error.strerror or error}", 2)
+            # h5py's go over several lines.
+            _fail(
+                f"{name}{' '.join((error.strerror or str(error)).split())}", 2
+            )
         except KeyboardInterrupt:
             _fail("Interrupted. To go on, give the same command again.", 130)
 
@@ -83,7 +86,8 @@ NewRunFolder = Annotated[
         "--run",
         metavar="RUN",
         help="Folder for all results; runs/ and the recipe's name if not "
-        "given. If it holds an unfinished run, that goes on.",
+        "given. If it holds an unfinished run, that goes on; a finished one "
+        "with a larger training.epochs too.",
         show_default=False,
     ),
 ]
@@ -138,7 +142,8 @@ def train(
     """Train the model of a recipe.
 
     After each epoch the best model so far is in the run folder. An
-    interrupted run goes on after its last whole epoch.
+    interrupted run goes on after its last whole epoch, on the same data. A
+    finished one goes on if given more epochs.
     """
     opened = _new_run(recipe, overrides, run, create=True)
     _load_tensorflow()
@@ -146,7 +151,11 @@ def train(
 
     print("Reading the data ...", flush=True)
     if not train(opened):
-        print(f"{opened.folder}: training is finished already.")
+        done, asked = len(opened.history()), opened.recipe.training.epochs
+        print(
+            f"{opened.folder}: training is finished already, after {done} of "
+            f"{asked} epochs."
+        )
     print(f"Model: {opened.model}")
     print(f"Picture: {opened.training_picture}")
     print(f"Next: keras-recurrent evaluate {opened.folder}")

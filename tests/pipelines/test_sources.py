@@ -4,6 +4,7 @@ import tensorflow_datasets as tfds
 
 from keras_recurrent.pipelines.recipe import DataConfig, RecipeError
 from keras_recurrent.pipelines.sources import (
+    fingerprint,
     group_references,
     load_pairs,
     place_of,
@@ -145,9 +146,30 @@ def test_wrong_names(tmp_path, settings, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_dataset_without_the_split(tmp_path):
+@pytest.mark.parametrize("use", [load_pairs, fingerprint])
+def test_a_dataset_without_the_split(tmp_path, use):
     with pytest.raises(RecipeError, match="no split 'test'. Its splits: train"):
-        load_pairs(tiny(tmp_path), "test")
+        use(tiny(tmp_path), "test")
+
+
+def test_the_fingerprint_of_a_dataset_is_its_version_and_size(tmp_path):
+    now = fingerprint(tiny(tmp_path), "train")
+    assert now.startswith("tiny_translation/1.0.0, 2 examples, ")
+
+
+def test_the_fingerprint_of_a_file_is_that_of_its_contents(tmp_path):
+    files = {split: tmp_path / split for split in ("train", "validation")}
+    files["test"] = tmp_path / "missing"
+    data = DataConfig.model_validate({"files": files})
+    seen = set()
+    for contents in (b"a\tb\n", b"b\ta\n", b"a\tb\na\tb\n"):
+        for split in ("train", "validation"):
+            files[split].write_bytes(contents)
+        seen.add(fingerprint(data, "train"))
+        assert fingerprint(data, "validation") in seen
+    assert len(seen) == 3
+    with pytest.raises(RecipeError, match="data.files.test=.*No such file"):
+        fingerprint(data, "test")
 
 
 def test_an_empty_split(tmp_path):
