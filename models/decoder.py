@@ -14,6 +14,7 @@ from keras_recurrent.layers import (
 from keras_recurrent.layers.attention import ATTENTIONS
 from keras_recurrent.layers.attention_cell import Query
 from keras_recurrent.layers.cells import get_cell
+from keras_recurrent.layers.check_built import check_built
 from keras_recurrent.layers.product import product
 
 
@@ -59,8 +60,8 @@ class Decoder(keras.Layer):
 
     Raises:
         ValueError: `num_layers` is not positive; `cell`, `attention` or
-            `query` is no such name; or embeddings are tied that are not of
-            size U.
+            `query` is no such name; embeddings are tied that are not of
+            size U; or what needs weights comes before `start` or a call.
     """
 
     def __init__(
@@ -192,6 +193,8 @@ class Decoder(keras.Layer):
             summary: (B, N).
             memory_mask: (B, S), boolean, True at the positions that count.
         """
+        if not self.built:
+            self.build((None, None), memory.shape, summary.shape)
         bridged = (bridge(summary) for bridge in self.bridges)
         cells = []
         for stacked in self.attention_cell.cells:
@@ -208,6 +211,7 @@ class Decoder(keras.Layer):
         Worth making where there are many more tokens to read than there are
         in the vocabulary.
         """
+        self._check_built()
         embeddings = tf.cast(self.embedding.embeddings, self.compute_dtype)
         return self.attention_cell.project_inputs(embeddings)
 
@@ -232,6 +236,7 @@ class Decoder(keras.Layer):
             The logits (R, V) in float32, the alignments (R, S) and the new
             state.
         """
+        self._check_built()
         if table is None:
             inputs = self.embedding(ids)
         else:
@@ -261,8 +266,14 @@ class Decoder(keras.Layer):
         attention = keras.saving.deserialize_keras_object(config["attention"])
         return cls(**(config | {"attention": attention}))
 
+    def _check_built(self) -> None:
+        check_built(
+            self, "`start`, or `build(ids_shape, memory_shape, summary_shape)`,"
+        )
+
     def _output_weights(self) -> tuple[Any, Any]:
         """Return W, transposed if it is that of the embeddings, and b."""
+        self._check_built()
         if self.output_layer is None:
             kernel, bias = self.embedding.embeddings, self.output_bias
         else:

@@ -197,8 +197,7 @@ class Seq2Seq(keras.Model):
 
     def make_train_function(self, force: bool = False) -> None:
         # With variables made in it the graph would have to be traced twice.
-        if not self.built:
-            self.build()
+        self._build_once()
         self._build_optimizer()
         super().make_train_function(force)
 
@@ -241,6 +240,7 @@ class Seq2Seq(keras.Model):
             The step of `keras_recurrent.models.decoding`, which has the
             memory of the sources, and the state before the first token.
         """
+        self._build_once()
         mask = source != 0
         memory, summary = self.encoder(source, mask=mask)
         return self._start_decoder(memory, summary, mask, num_tokens)
@@ -285,6 +285,7 @@ class Seq2Seq(keras.Model):
         Raises:
             ValueError: an argument is out of its range.
         """
+        self._build_once()
         generate = self._generate_compiled if jit_compile else self._generate
         return generate(
             source,
@@ -328,6 +329,7 @@ class Seq2Seq(keras.Model):
         Raises:
             ValueError: an argument is out of its range.
         """
+        self._build_once()
         return self._sample(
             source,
             # As a tensor, a new seed needs no new graph.
@@ -351,6 +353,7 @@ class Seq2Seq(keras.Model):
         Returns:
             `Hypotheses` of the targets, in their order.
         """
+        self._build_once()
         target = tf.cast(target, tf.int32)
         if target.shape.rank == 2:
             # One graph serves both.
@@ -387,6 +390,10 @@ class Seq2Seq(keras.Model):
                 }
             )
         )
+
+    def _build_once(self) -> None:
+        if not self.built:
+            self.build()
 
     def _build_optimizer(self) -> None:
         if self.optimizer is not None and not self.optimizer.built:
