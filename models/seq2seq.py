@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule
 
+from keras_recurrent.layers import without_cudnn
 from keras_recurrent.models.decoder import Decoder
 from keras_recurrent.models.decoding.beam_search import beam_search
 from keras_recurrent.models.decoding.constraints import (
@@ -359,6 +360,43 @@ class Seq2Seq(keras.Model):
             # One graph serves both.
             target = target[:, tf.newaxis]
         return self._score(source, target)
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write the model with teacher forcing as a SavedModel.
+
+        Its endpoint `serve` takes what a call takes and returns the logits.
+        How to export `generate` is told in `docs/decoding.md`.
+
+        Args:
+            filepath: Where to.
+            format: What to write, see `keras.Model.export`.
+            verbose: Whether to print the endpoints.
+            input_signature: The specs of the inputs; by default those of the
+                call arguments, with all sizes unknown.
+            **kwargs: For other formats.
+        """
+        self._build_once()
+        if input_signature is None:
+            # Keras knows but those of models that were built by a call, and
+            # would make them floats.
+            specs = {
+                "source": tf.TensorSpec((None, None), tf.int32, "source"),
+                "target": tf.TensorSpec((None, None), tf.int32, "target"),
+            }
+            if self.guided_attention:
+                specs["alignments"] = tf.TensorSpec(
+                    (None, None, None), tf.float32, "alignments"
+                )
+            input_signature = [specs]
+        with without_cudnn():  # It is to run anywhere.
+            super().export(filepath, format, verbose, input_signature, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
