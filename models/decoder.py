@@ -16,6 +16,10 @@ from keras_recurrent.layers.attention_cell import Query
 from keras_recurrent.layers.cells import get_cell
 from keras_recurrent.layers.check_built import check_built
 from keras_recurrent.layers.product import product
+from keras_recurrent.models.inner_policies import (
+    inner_policies,
+    set_inner_policies,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -174,9 +178,25 @@ class Decoder(keras.Layer):
 
     def logits(self, outputs: Any) -> Any:
         """Return the logits (…, V), float32, of y (…, U)."""
+        if not self.projects_by_product:
+            self._check_built()
+            return tf.cast(self.output_layer(outputs), tf.float32)
         kernel, bias = self._output_weights()
         logits = product(outputs, kernel, bias, transposed=self.tie_embeddings)
         return tf.cast(logits, tf.float32)
+
+    @property
+    def projects_by_product(self) -> bool:
+        """Whether the logits are one product with `output_weights`.
+
+        An output layer that is quantized, or has a policy of its own, does it
+        in its own way.
+        """
+        layer = self.output_layer
+        return layer is None or (
+            layer.quantization_mode is None
+            and layer.compute_dtype == self.compute_dtype
+        )
 
     def output_weights(self) -> tuple[Any, Any]:
         """Return W (U, V) and b (V,), of the dtype that is computed in."""
@@ -212,8 +232,7 @@ class Decoder(keras.Layer):
         in the vocabulary.
         """
         self._check_built()
-        embeddings = tf.cast(self.embedding.embeddings, self.compute_dtype)
-        return self.attention_cell.project_inputs(embeddings)
+        return self.attention_cell.project_inputs(self._embeddings())
 
     def step(
         self,
@@ -247,7 +266,7 @@ class Decoder(keras.Layer):
         return self.logits(output), alignments, state
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
+        config = super().get_config() | {
             "vocabulary_size": self.vocabulary_size,
             "embedding_dim": self.embedding_dim,
             "units": self.units,
@@ -260,11 +279,36 @@ class Decoder(keras.Layer):
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
         }
+        policies = inner_policies(self, self._keras_layers())
+        return config | ({"policies": policies} if policies else {})
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Decoder":
         attention = keras.saving.deserialize_keras_object(config["attention"])
-        return cls(**(config | {"attention": attention}))
+        arguments = config | {"attention": attention}
+        policies = arguments.pop("policies", {})
+        decoder = cls(**arguments)
+        set_inner_policies(decoder._keras_layers(), policies)
+        return decoder
+
+    def _keras_layers(self) -> dict[str, keras.Layer]:
+        layers = {"embedding": self.embedding}
+        if self.output_layer is not None:
+            layers["output_layer"] = self.output_layer
+        for i, bridge in enumerate(self.bridges):
+            layers[f"bridge_{i}"] = bridge
+        return layers
+
+    def _embeddings(self) -> Any:
+        """Return the embeddings (V, E), of the dtype that is computed in."""
+        embedding = self.embedding
+        embeddings = (
+            embedding.embeddings
+            if embedding.quantization_mode is None
+            # What the layer has then is no embeddings yet.
+            else embedding(tf.range(self.vocabulary_size))
+        )
+        return tf.cast(embeddings, self.compute_dtype)
 
     def _check_built(self) -> None:
         check_built(
@@ -275,7 +319,7 @@ class Decoder(keras.Layer):
         """Return W, transposed if it is that of the embeddings, and b."""
         self._check_built()
         if self.output_layer is None:
-            kernel, bias = self.embedding.embeddings, self.output_bias
+            kernel, bias = self._embeddings(), self.output_bias
         else:
             kernel, bias = self.output_layer.kernel, self.output_layer.bias
         dtype = self.compute_dtype

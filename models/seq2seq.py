@@ -290,6 +290,7 @@ class Seq2Seq(keras.Model):
         generate = self._generate_compiled if jit_compile else self._generate
         return generate(
             source,
+            self._kinds_of_layers(),
             beam_width=beam_width,
             max_length=max_length,
             length_penalty=length_penalty,
@@ -333,6 +334,7 @@ class Seq2Seq(keras.Model):
         self._build_once()
         return self._sample(
             source,
+            self._kinds_of_layers(),
             # As a tensor, a new seed needs no new graph.
             tf.cast(seed, tf.int32),
             num_samples=num_samples,
@@ -359,7 +361,7 @@ class Seq2Seq(keras.Model):
         if target.shape.rank == 2:
             # One graph serves both.
             target = target[:, tf.newaxis]
-        return self._score(source, target)
+        return self._score(source, self._kinds_of_layers(), target)
 
     def export(
         self,
@@ -397,6 +399,30 @@ class Seq2Seq(keras.Model):
             input_signature = [specs]
         with without_cudnn():  # It is to run anywhere.
             super().export(filepath, format, verbose, input_signature, **kwargs)
+
+    def quantize(
+        self, mode: str | None = None, config: Any = None, **kwargs: Any
+    ) -> None:
+        """Quantize the embeddings and dense layers, as Keras has it.
+
+        The cells and the attention stay as they are; Keras says so of each.
+
+        Args:
+            mode: "int8" or "int4"; or "float8", for training, which is for
+                dense layers alone.
+            config: A `keras.quantizers.QuantizationConfig`, or None.
+            **kwargs: Such as `filters`, see `keras.Model.quantize`.
+
+        Raises:
+            ValueError: `mode` is "gptq" or "awq".
+        """
+        if mode in ("gptq", "awq"):
+            raise ValueError(
+                "`mode` must be 'int8', 'int4' or 'float8': a mode that is "
+                "calibrated wants a stack of blocks, which an encoder-decoder "
+                f"is not. Received: mode={mode!r}"
+            )
+        super().quantize(mode=mode, config=config, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
@@ -437,9 +463,22 @@ class Seq2Seq(keras.Model):
         if self.optimizer is not None and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
 
+    def _kinds_of_layers(self) -> tuple[Any, ...]:
+        """Return what the graphs depend on, for each layer of Keras.
+
+        A graph that was made before a layer was quantized, or given LoRA,
+        would go on with the weights that it had.
+        """
+        return tuple(
+            (layer.dtype_policy.name, layer.lora_enabled)
+            for layer in self._flatten_layers()
+            if hasattr(layer, "lora_enabled")
+        )
+
     def _generate_with(
         self,
         source: Any,
+        kinds_of_layers: tuple[Any, ...],
         beam_width: int,
         max_length: int,
         length_penalty: LengthPenalty,
@@ -489,6 +528,7 @@ class Seq2Seq(keras.Model):
     def _sample(
         self,
         source: Any,
+        kinds_of_layers: tuple[Any, ...],
         seed: Any,
         num_samples: int,
         max_length: int,
@@ -507,7 +547,9 @@ class Seq2Seq(keras.Model):
         )
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def _score(self, source: Any, target: Any) -> Hypotheses:
+    def _score(
+        self, source: Any, kinds_of_layers: tuple[Any, ...], target: Any
+    ) -> Hypotheses:
         step, state = self.start(source)
         return score_target(
             step, state, self._start_ids(source), target, end_id=self.end_id
@@ -548,7 +590,7 @@ class Seq2Seq(keras.Model):
     def _with_labels(self, data: Any) -> Any:
         """Hand the labels to the model, if it does not need all logits."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if not self._needs_logits:
+        if not self._needs_logits and self.decoder.projects_by_product:
             weights = self.loss.token_weights(y, sample_weight)
             x = {**x, "labels": y, "token_weights": weights}
         return x, y, sample_weight
