@@ -21,6 +21,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     Gate,
     RecurrentCell,
 )
+from keras_recurrent.layers.check_built import check_built
 from keras_recurrent.layers.linear_scan import before
 from keras_recurrent.layers.product import product
 from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
@@ -82,7 +83,8 @@ class AttentionCell(keras.Layer):
 
     Raises:
         ValueError: `query` is not one of the two; nothing would read what
-            attention makes; or cells of a residual stack differ in size.
+            attention makes; cells of a residual stack differ in size; or the
+            cell is used before it is built.
 
     References:
         Bahdanau et al. (2015), arXiv:1409.0473.
@@ -215,7 +217,10 @@ class AttentionCell(keras.Layer):
     @property
     def attention_size(self) -> int:
         """Size N of what attention makes, y."""
-        return self.units or self._context_size
+        if self.units:
+            return self.units
+        self._check_built()
+        return self._context_size
 
     @property
     def output_size(self) -> int:
@@ -223,6 +228,11 @@ class AttentionCell(keras.Layer):
         if self.output_attention:
             return self.attention_size
         return self.cells[-1].output_size
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # Keras would build it for the shapes of a prepared memory.
+        self._check_built()
+        return super().__call__(*args, **kwargs)
 
     def call(
         self,
@@ -251,6 +261,7 @@ class AttentionCell(keras.Layer):
         Returns:
             (…, P).
         """
+        self._check_built()
         cell, size = self.cells[0], inputs.shape[-1]
         if not cell.projects_by_product:
             return inputs
@@ -283,6 +294,7 @@ class AttentionCell(keras.Layer):
             The outputs (B, T, N) and the alignments (B, T, S), a list of them
             if there are several attentions.
         """
+        self._check_built()
         memories = self._of_each(memory)
         if self.query == "new_state" and not self.input_feeding:
             return self._run_cells_first(sequences, state, memories, training)
@@ -300,6 +312,7 @@ class AttentionCell(keras.Layer):
             mask: (B, S), boolean, True at the positions that count, or None;
                 if there are several attentions a list, or None.
         """
+        self._check_built()
         count = len(self.attentions)
         masks = [None] * count if mask is None else self._of_each(mask)
         memories = [
@@ -376,6 +389,9 @@ class AttentionCell(keras.Layer):
                 }
             )
         )
+
+    def _check_built(self) -> None:
+        check_built(self, "`build(input_shape, memory_shape)`")
 
     def _run_cells_first(
         self,

@@ -15,8 +15,13 @@ from keras_recurrent.layers import (
 from keras_recurrent.layers.attention import ATTENTIONS
 from keras_recurrent.layers.attention_cell import Query
 from keras_recurrent.layers.cells import get_cell
+from keras_recurrent.layers.check_built import check_built
 from keras_recurrent.layers.product import product
 from keras_recurrent.models.embedding import token_embedding
+from keras_recurrent.models.inner_policies import (
+    inner_policies,
+    set_inner_policies,
+)
 from keras_recurrent.models.token_frequencies import (
     count_tokens,
     log_frequencies,
@@ -75,8 +80,8 @@ class Decoder(keras.Layer):
 
     Raises:
         ValueError: `num_layers` is not positive; `cell`, `attention` or
-            `query` is no such name; or embeddings are tied that are not of
-            size U.
+            `query` is no such name; embeddings are tied that are not of
+            size U; or what needs weights comes before `start` or a call.
 
     Example:
 
@@ -224,9 +229,25 @@ class Decoder(keras.Layer):
 
     def logits(self, outputs: Any) -> Any:
         """Return the logits (…, V), float32, of y (…, U)."""
+        if not self.projects_by_product:
+            self._check_built()
+            return tf.cast(self.output_layer(outputs), tf.float32)
         kernel, bias = self._output_weights()
         logits = product(outputs, kernel, bias, transposed=self.tie_embeddings)
         return tf.cast(logits, tf.float32)
+
+    @property
+    def projects_by_product(self) -> bool:
+        """Whether the logits are one product with `output_weights`.
+
+        An output layer that is quantized, or has a policy of its own, does it
+        in its own way.
+        """
+        layer = self.output_layer
+        return layer is None or (
+            layer.quantization_mode is None
+            and layer.compute_dtype == self.compute_dtype
+        )
 
     def output_weights(self) -> tuple[Any, Any]:
         """Return W (U, V) and b (V,), of the dtype that is computed in."""
@@ -243,6 +264,8 @@ class Decoder(keras.Layer):
             summary: (B, N).
             memory_mask: (B, S), boolean, True at the positions that count.
         """
+        if not self.built:
+            self.build((None, None), memory.shape, summary.shape)
         bridged = (bridge(summary) for bridge in self.bridges)
         cells = []
         for stacked in self.attention_cell.cells:
@@ -259,8 +282,8 @@ class Decoder(keras.Layer):
         Worth making where there are many more tokens to read than there are
         in the vocabulary.
         """
-        embeddings = tf.cast(self.embedding.embeddings, self.compute_dtype)
-        return self.attention_cell.project_inputs(embeddings)
+        self._check_built()
+        return self.attention_cell.project_inputs(self._embeddings())
 
     def step(
         self,
@@ -283,6 +306,7 @@ class Decoder(keras.Layer):
             The logits (R, V) in float32, the alignments (R, S) and the new
             state.
         """
+        self._check_built()
         if table is None:
             inputs = self.embedding(ids)
         else:
@@ -293,7 +317,7 @@ class Decoder(keras.Layer):
         return self.logits(output), alignments, state
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
+        config = super().get_config() | {
             "vocabulary_size": self.vocabulary_size,
             "embedding_dim": self.embedding_dim,
             "units": self.units,
@@ -306,22 +330,54 @@ class Decoder(keras.Layer):
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
         }
+        policies = inner_policies(self, self._keras_layers())
+        return config | ({"policies": policies} if policies else {})
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Decoder":
         attention = keras.saving.deserialize_keras_object(config["attention"])
-        return cls(**(config | {"attention": attention}))
+        arguments = config | {"attention": attention}
+        policies = arguments.pop("policies", {})
+        decoder = cls(**arguments)
+        set_inner_policies(decoder._keras_layers(), policies)
+        return decoder
+
+    def _keras_layers(self) -> dict[str, keras.Layer]:
+        layers = {"embedding": self.embedding}
+        if self.output_layer is not None:
+            layers["output_layer"] = self.output_layer
+        for i, bridge in enumerate(self.bridges):
+            layers[f"bridge_{i}"] = bridge
+        return layers
+
+    def _embeddings(self) -> Any:
+        """Return the embeddings (V, E), of the dtype that is computed in."""
+        embedding = self.embedding
+        embeddings = (
+            embedding.embeddings
+            if embedding.quantization_mode is None
+            # What the layer has then is no embeddings yet.
+            else embedding(tf.range(self.vocabulary_size))
+        )
+        return tf.cast(embeddings, self.compute_dtype)
+
+    def _check_built(self) -> None:
+        check_built(
+            self, "`start`, or `build(ids_shape, memory_shape, summary_shape)`,"
+        )
 
     @property
     def _bias_variable(self) -> keras.Variable:
+        self._check_built()
         if self.output_layer is None:
             return self.output_bias
         return self.output_layer.bias
 
     def _output_weights(self) -> tuple[Any, Any]:
         """Return W, transposed if it is that of the embeddings, and b."""
+        self._check_built()
         if self.output_layer is None:
-            kernel, bias = self.embedding.embeddings, self.output_bias
+            kernel, bias = self._embeddings(), self.output_bias
         else:
             kernel, bias = self.output_layer.kernel, self.output_layer.bias
         dtype = self.compute_dtype

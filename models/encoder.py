@@ -8,6 +8,10 @@ import tensorflow as tf
 from keras_recurrent.layers import GRU, LSTM, RNN
 from keras_recurrent.layers.cells import get_cell
 from keras_recurrent.models.embedding import token_embedding
+from keras_recurrent.models.inner_policies import (
+    inner_policies,
+    set_inner_policies,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -126,7 +130,7 @@ class Encoder(keras.Layer):
         return mask, None
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
+        config = super().get_config() | {
             "vocabulary_size": self.vocabulary_size,
             "embedding_dim": self.embedding_dim,
             "units": self.units,
@@ -136,6 +140,19 @@ class Encoder(keras.Layer):
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
         }
+        policies = inner_policies(self, self._keras_layers())
+        return config | ({"policies": policies} if policies else {})
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Encoder":
+        arguments = dict(config)
+        policies = arguments.pop("policies", {})
+        encoder = cls(**arguments)
+        set_inner_policies(encoder._keras_layers(), policies)
+        return encoder
+
+    def _keras_layers(self) -> dict[str, keras.Layer]:
+        return {"embedding": self.embedding}
 
     def _make_layers(self, backward: bool) -> list[RNN]:
         cell_arguments = {

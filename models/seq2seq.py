@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule
 
+from keras_recurrent.layers import without_cudnn
 from keras_recurrent.models.decoder import Decoder
 from keras_recurrent.models.decoding.beam_search import beam_search
 from keras_recurrent.models.decoding.constraints import (
@@ -165,6 +166,7 @@ class Seq2Seq(TrainingWithoutLogits):
             The step of `keras_recurrent.models.decoding`, which has the
             memory of the sources, and the state before the first token.
         """
+        self._build_once()
         mask = source != 0
         memory, summary = self.encoder(source, mask=mask)
         return self._start_decoder(memory, summary, mask, num_tokens)
@@ -209,9 +211,11 @@ class Seq2Seq(TrainingWithoutLogits):
         Raises:
             ValueError: an argument is out of its range.
         """
+        self._build_once()
         generate = self._generate_compiled if jit_compile else self._generate
         return generate(
             source,
+            self._kinds_of_layers(),
             beam_width=beam_width,
             max_length=max_length,
             length_penalty=length_penalty,
@@ -252,8 +256,10 @@ class Seq2Seq(TrainingWithoutLogits):
         Raises:
             ValueError: an argument is out of its range.
         """
+        self._build_once()
         return self._sample(
             source,
+            self._kinds_of_layers(),
             # As a tensor, a new seed needs no new graph.
             tf.cast(seed, tf.int32),
             num_samples=num_samples,
@@ -275,11 +281,73 @@ class Seq2Seq(TrainingWithoutLogits):
         Returns:
             `Hypotheses` of the targets, in their order.
         """
+        self._build_once()
         target = tf.cast(target, tf.int32)
         if target.shape.rank == 2:
             # One graph serves both.
             target = target[:, tf.newaxis]
-        return self._score(source, target)
+        return self._score(source, self._kinds_of_layers(), target)
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write the model with teacher forcing as a SavedModel.
+
+        Its endpoint `serve` takes what a call takes and returns the logits.
+        How to export `generate` is told in `docs/decoding.md`.
+
+        Args:
+            filepath: Where to.
+            format: What to write, see `keras.Model.export`.
+            verbose: Whether to print the endpoints.
+            input_signature: The specs of the inputs; by default those of the
+                call arguments, with all sizes unknown.
+            **kwargs: For other formats.
+        """
+        self._build_once()
+        if input_signature is None:
+            # Keras knows but those of models that were built by a call, and
+            # would make them floats.
+            specs = {
+                "source": tf.TensorSpec((None, None), tf.int32, "source"),
+                "target": tf.TensorSpec((None, None), tf.int32, "target"),
+            }
+            if self.guided_attention:
+                specs["alignments"] = tf.TensorSpec(
+                    (None, None, None), tf.float32, "alignments"
+                )
+            input_signature = [specs]
+        with without_cudnn():  # It is to run anywhere.
+            super().export(filepath, format, verbose, input_signature, **kwargs)
+
+    def quantize(
+        self, mode: str | None = None, config: Any = None, **kwargs: Any
+    ) -> None:
+        """Quantize the embeddings and dense layers, as Keras has it.
+
+        The cells and the attention stay as they are; Keras says so of each.
+
+        Args:
+            mode: "int8" or "int4"; or "float8", for training, which is for
+                dense layers alone.
+            config: A `keras.quantizers.QuantizationConfig`, or None.
+            **kwargs: Such as `filters`, see `keras.Model.quantize`.
+
+        Raises:
+            ValueError: `mode` is "gptq" or "awq".
+        """
+        if mode in ("gptq", "awq"):
+            raise ValueError(
+                "`mode` must be 'int8', 'int4' or 'float8': a mode that is "
+                "calibrated wants a stack of blocks, which an encoder-decoder "
+                f"is not. Received: mode={mode!r}"
+            )
+        super().quantize(mode=mode, config=config, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
@@ -312,9 +380,22 @@ class Seq2Seq(TrainingWithoutLogits):
             )
         )
 
+    def _kinds_of_layers(self) -> tuple[Any, ...]:
+        """Return what the graphs depend on, for each layer of Keras.
+
+        A graph that was made before a layer was quantized, or given LoRA,
+        would go on with the weights that it had.
+        """
+        return tuple(
+            (layer.dtype_policy.name, layer.lora_enabled)
+            for layer in self._flatten_layers()
+            if hasattr(layer, "lora_enabled")
+        )
+
     def _generate_with(
         self,
         source: Any,
+        kinds_of_layers: tuple[Any, ...],
         beam_width: int,
         max_length: int,
         length_penalty: LengthPenalty,
@@ -364,6 +445,7 @@ class Seq2Seq(TrainingWithoutLogits):
     def _sample(
         self,
         source: Any,
+        kinds_of_layers: tuple[Any, ...],
         seed: Any,
         num_samples: int,
         max_length: int,
@@ -382,7 +464,9 @@ class Seq2Seq(TrainingWithoutLogits):
         )
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def _score(self, source: Any, target: Any) -> Hypotheses:
+    def _score(
+        self, source: Any, kinds_of_layers: tuple[Any, ...], target: Any
+    ) -> Hypotheses:
         step, state = self.start(source)
         return score_target(
             step, state, self._start_ids(source), target, end_id=self.end_id

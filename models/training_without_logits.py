@@ -230,6 +230,7 @@ class TrainingWithoutLogits(keras.Model):
         """Whether Keras is to compute loss and metrics, of all logits."""
         return not (
             type(self.loss) is MaskedCrossentropy
+            and self.decoder.projects_by_product
             and self.loss.reduction not in (None, "none")
             and self._compile_loss._user_loss_weights is None
             and all(
