@@ -27,6 +27,7 @@ from keras_recurrent.models.projected_crossentropy import (
     projected_crossentropy,
 )
 from keras_recurrent.models.scheduled_sampling import scheduled_sampling
+from keras_recurrent.models.token_ids import padded, token_ids
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -51,8 +52,10 @@ class Seq2Seq(keras.Model):
             at zero.
 
     Call arguments:
-        inputs: {"source": (B, S), "target": (B, T)}, integers; "target" is
-            the start token followed by the target without its last token.
+        inputs: {"source": (B, S), "target": (B, T)}, integers, 0 where
+            padded, or ragged tensors, but no lists, which Keras refuses;
+            "target" is the start token followed by the target without its
+            last token.
             With `guided_attention` "alignments" (B, T, S), too: which source
             positions each token that is to be predicted belongs to.
             With "labels" (B, T), 0 where padded, and "token_weights" (B, T),
@@ -65,7 +68,7 @@ class Seq2Seq(keras.Model):
 
     Raises:
         ValueError: `sampling_probability` is not in [0, 1],
-            `guided_attention` is negative, or the inputs lack "alignments".
+            `guided_attention` is negative, or the inputs are not such.
 
     Example:
 
@@ -126,11 +129,11 @@ class Seq2Seq(keras.Model):
             )
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
-        mask = inputs["source"] != 0
-        memory, summary = self.encoder(
-            inputs["source"], mask=mask, training=training
-        )
-        target = inputs["target"]
+        _check_inputs(inputs)
+        source = self._source_ids(inputs["source"])
+        target = self._target_ids(inputs["target"])
+        mask = source != 0
+        memory, summary = self.encoder(source, mask=mask, training=training)
         if training and self.sampling_probability:
             target = self._mix(target, memory, summary, mask)
         outputs, alignments = self.decoder(
@@ -233,15 +236,21 @@ class Seq2Seq(keras.Model):
         """Read a batch of sources; return what decoding starts from.
 
         Args:
-            source: (B, S), integers, 0 where padded.
+            source: (B, S), integers, 0 where padded; or rows of different
+                length, as lists or a ragged tensor.
             num_tokens: How many tokens the steps will read for each source,
                 at most. It changes the speed only.
 
         Returns:
             The step of `keras_recurrent.models.decoding`, which has the
             memory of the sources, and the state before the first token.
+
+        Raises:
+            ValueError: `source` is not such, or has ids, known when this is
+                called, that are outside of the vocabulary.
         """
         self._build_once()
+        source = self._source_ids(source)
         mask = source != 0
         memory, summary = self.encoder(source, mask=mask)
         return self._start_decoder(memory, summary, mask, num_tokens)
@@ -262,7 +271,7 @@ class Seq2Seq(keras.Model):
         """Decode a batch of sources, in the graph.
 
         Args:
-            source: (B, S), integers, 0 where padded.
+            source: As in `start`.
             beam_width: Number of hypotheses that are followed; 1 takes the
                 most probable token at each step.
             max_length: Most tokens L of an output, the end token included.
@@ -284,12 +293,12 @@ class Seq2Seq(keras.Model):
             `Hypotheses`, best first.
 
         Raises:
-            ValueError: an argument is out of its range.
+            ValueError: an argument is out of its range, or as in `start`.
         """
         self._build_once()
         generate = self._generate_compiled if jit_compile else self._generate
         return generate(
-            source,
+            self._source_ids(source),
             self._kinds_of_layers(),
             beam_width=beam_width,
             max_length=max_length,
@@ -315,7 +324,7 @@ class Seq2Seq(keras.Model):
         """Draw outputs at random, in the graph.
 
         Args:
-            source: (B, S), integers, 0 where padded.
+            source: As in `start`.
             seed: Integer; the same one draws the same outputs.
             num_samples: Number K of outputs for each source.
             max_length: Most tokens L of an output, the end token included.
@@ -329,11 +338,11 @@ class Seq2Seq(keras.Model):
             `Hypotheses`, in the order in which they were drawn.
 
         Raises:
-            ValueError: an argument is out of its range.
+            ValueError: an argument is out of its range, or as in `start`.
         """
         self._build_once()
         return self._sample(
-            source,
+            self._source_ids(source),
             self._kinds_of_layers(),
             # As a tensor, a new seed needs no new graph.
             tf.cast(seed, tf.int32),
@@ -349,15 +358,20 @@ class Seq2Seq(keras.Model):
         """Score given outputs by teacher forcing, in the graph.
 
         Args:
-            source: (B, S), integers, 0 where padded.
+            source: As in `start`.
             target: (B, L), integers, the end token where the output ends, 0
-                where padded; or (B, K, L), several for each source.
+                where padded; or (B, K, L), several for each source. Rows may
+                be of different length, as those of `source` may.
 
         Returns:
             `Hypotheses` of the targets, in their order.
+
+        Raises:
+            ValueError: as in `start`.
         """
         self._build_once()
-        target = tf.cast(target, tf.int32)
+        source = self._source_ids(source)
+        target = self._target_ids(target, ranks=(2, 3))
         if target.shape.rank == 2:
             # One graph serves both.
             target = target[:, tf.newaxis]
@@ -454,6 +468,13 @@ class Seq2Seq(keras.Model):
                 }
             )
         )
+
+    def _source_ids(self, source: Any) -> Any:
+        return token_ids("source", source, self.encoder.vocabulary_size)
+
+    def _target_ids(self, target: Any, ranks: tuple[int, ...] = (2,)) -> Any:
+        size = self.decoder.vocabulary_size
+        return token_ids("target", target, size, ranks)
 
     def _build_once(self) -> None:
         if not self.built:
@@ -590,6 +611,8 @@ class Seq2Seq(keras.Model):
     def _with_labels(self, data: Any) -> Any:
         """Hand the labels to the model, if it does not need all logits."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        _check_inputs(x)
+        y, sample_weight = padded(y), padded(sample_weight)
         if not self._needs_logits and self.decoder.projects_by_product:
             weights = self.loss.token_weights(y, sample_weight)
             x = {**x, "labels": y, "token_weights": weights}
@@ -597,3 +620,12 @@ class Seq2Seq(keras.Model):
 
     def _start_ids(self, source: Any) -> Any:
         return tf.fill((tf.shape(source)[0],), self.start_id)
+
+
+def _check_inputs(inputs: Any) -> None:
+    names = list(inputs) if isinstance(inputs, dict) else None
+    if names is None or not {"source", "target"} <= set(names):
+        raise ValueError(
+            'The inputs must be {"source": (B, S), "target": (B, T)}. '
+            f"Received: {names or type(inputs).__name__}"
+        )
