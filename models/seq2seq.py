@@ -37,6 +37,12 @@ class Seq2Seq(keras.Model):
     Trained with teacher forcing: given the source and the target shifted
     right, it returns the logits of the target. Token id 0 is padding.
 
+    What `model.save("model.keras")` has written is loaded by
+    `keras.saving.load_model`, in a process that has imported
+    `keras_recurrent.models`: Keras imports no module itself, and fails with
+    "Could not locate class". Layers may be quantized, or be given LoRA, which
+    is merged into the weights of a file.
+
     Args:
         encoder: The encoder.
         decoder: The decoder.
