@@ -7,6 +7,9 @@ Shapes in this package are written with these letters:
     M  memory features  A  attention units
 
 Time-major tensors are marked as such; everything else is batch-major.
+
+Import this package before `keras.saving.load_model` reads a file with one of
+these layers in it.
 """
 
 from keras_recurrent.layers.attention.attention import Attention as Attention

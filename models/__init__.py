@@ -5,6 +5,9 @@ Shapes in this package are written with these letters:
     B  batch           S  source steps      T  target steps
     E  embedding size  U  units             V  vocabulary size
     M  memory size     K  hypotheses kept   L  longest output
+
+Import this package before `keras.saving.load_model` reads a file with one of
+these models in it.
 """
 
 from keras_recurrent.models.decoder import Decoder as Decoder

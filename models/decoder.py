@@ -229,9 +229,10 @@ class Decoder(keras.Layer):
 
     def logits(self, outputs: Any) -> Any:
         """Return the logits (…, V), float32, of y (…, U)."""
-        if not self.projects_by_product:
+        layer = self.output_layer
+        if layer is not None and not self.projects_by_product:
             self._check_built()
-            return tf.cast(self.output_layer(outputs), tf.float32)
+            return tf.cast(layer(outputs), tf.float32)
         kernel, bias = self._output_weights()
         logits = product(outputs, kernel, bias, transposed=self.tie_embeddings)
         return tf.cast(logits, tf.float32)

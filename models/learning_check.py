@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_recurrent.models.token_frequencies import log_frequencies
+from keras_recurrent.models.token_ids import padded
 
 # What is looked at after each epoch: so many sentences, and positions of them.
 _SENTENCES, _POSITIONS = 32, 24
@@ -40,7 +41,7 @@ class LearningCheck(keras.callbacks.Callback):
     def __init__(self, inputs: Any, labels: Any, counts: np.ndarray) -> None:
         super().__init__()
         self.source, self.target, self.labels = (
-            tf.convert_to_tensor(ids[:_SENTENCES])[:, :_POSITIONS]
+            tf.convert_to_tensor(padded(ids[:_SENTENCES]))[:, :_POSITIONS]
             for ids in (inputs["source"], inputs["target"], labels)
         )
         self.log_frequencies = tf.constant(log_frequencies(counts))

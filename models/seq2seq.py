@@ -21,6 +21,7 @@ from keras_recurrent.models.decoding.scoring import score_target
 from keras_recurrent.models.encoder import Encoder
 from keras_recurrent.models.guided_attention import guided_attention_loss
 from keras_recurrent.models.scheduled_sampling import scheduled_sampling
+from keras_recurrent.models.token_ids import check_inputs, token_ids
 from keras_recurrent.models.training_without_logits import (
     TrainingWithoutLogits,
 )
@@ -32,6 +33,12 @@ class Seq2Seq(TrainingWithoutLogits):
 
     Trained with teacher forcing: given the source and the target shifted
     right, it returns the logits of the target. Token id 0 is padding.
+
+    What `model.save("model.keras")` has written is loaded by
+    `keras.saving.load_model`, in a process that has imported
+    `keras_recurrent.models`: Keras imports no module itself, and fails with
+    "Could not locate class". Layers may be quantized, or be given LoRA, which
+    is merged into the weights of a file.
 
     Args:
         encoder: The encoder.
@@ -48,8 +55,10 @@ class Seq2Seq(TrainingWithoutLogits):
             at zero.
 
     Call arguments:
-        inputs: {"source": (B, S), "target": (B, T)}, integers; "target" is
-            the start token followed by the target without its last token.
+        inputs: {"source": (B, S), "target": (B, T)}, integers, 0 where
+            padded, or ragged tensors, but no lists, which Keras refuses;
+            "target" is the start token followed by the target without its
+            last token.
             With `guided_attention` "alignments" (B, T, S), too: which source
             positions each token that is to be predicted belongs to.
             With "labels" (B, T), 0 where padded, and "token_weights" (B, T),
@@ -62,7 +71,7 @@ class Seq2Seq(TrainingWithoutLogits):
 
     Raises:
         ValueError: `sampling_probability` is not in [0, 1],
-            `guided_attention` is negative, or the inputs lack "alignments".
+            `guided_attention` is negative, or the inputs are not such.
 
     Example:
 
@@ -123,11 +132,11 @@ class Seq2Seq(TrainingWithoutLogits):
             )
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
-        mask = inputs["source"] != 0
-        memory, summary = self.encoder(
-            inputs["source"], mask=mask, training=training
-        )
-        target = inputs["target"]
+        check_inputs(inputs)
+        source = self._source_ids(inputs["source"])
+        target = self._target_ids(inputs["target"])
+        mask = source != 0
+        memory, summary = self.encoder(source, mask=mask, training=training)
         if training and self.sampling_probability:
             target = self._mix(target, memory, summary, mask)
         outputs, alignments = self.decoder(
@@ -158,15 +167,21 @@ class Seq2Seq(TrainingWithoutLogits):
         """Read a batch of sources; return what decoding starts from.
 
         Args:
-            source: (B, S), integers, 0 where padded.
+            source: (B, S), integers, 0 where padded; or rows of different
+                length, as lists or a ragged tensor.
             num_tokens: How many tokens the steps will read for each source,
                 at most. It changes the speed only.
 
         Returns:
             The step of `keras_recurrent.models.decoding`, which has the
             memory of the sources, and the state before the first token.
+
+        Raises:
+            ValueError: `source` is not such, or has ids, known when this is
+                called, that are outside of the vocabulary.
         """
         self._build_once()
+        source = self._source_ids(source)
         mask = source != 0
         memory, summary = self.encoder(source, mask=mask)
         return self._start_decoder(memory, summary, mask, num_tokens)
@@ -187,7 +202,7 @@ class Seq2Seq(TrainingWithoutLogits):
         """Decode a batch of sources, in the graph.
 
         Args:
-            source: (B, S), integers, 0 where padded.
+            source: As in `start`.
             beam_width: Number of hypotheses that are followed; 1 takes the
                 most probable token at each step.
             max_length: Most tokens L of an output, the end token included.
@@ -209,12 +224,12 @@ class Seq2Seq(TrainingWithoutLogits):
             `Hypotheses`, best first.
 
         Raises:
-            ValueError: an argument is out of its range.
+            ValueError: an argument is out of its range, or as in `start`.
         """
         self._build_once()
         generate = self._generate_compiled if jit_compile else self._generate
         return generate(
-            source,
+            self._source_ids(source),
             self._kinds_of_layers(),
             beam_width=beam_width,
             max_length=max_length,
@@ -240,7 +255,7 @@ class Seq2Seq(TrainingWithoutLogits):
         """Draw outputs at random, in the graph.
 
         Args:
-            source: (B, S), integers, 0 where padded.
+            source: As in `start`.
             seed: Integer; the same one draws the same outputs.
             num_samples: Number K of outputs for each source.
             max_length: Most tokens L of an output, the end token included.
@@ -254,11 +269,11 @@ class Seq2Seq(TrainingWithoutLogits):
             `Hypotheses`, in the order in which they were drawn.
 
         Raises:
-            ValueError: an argument is out of its range.
+            ValueError: an argument is out of its range, or as in `start`.
         """
         self._build_once()
         return self._sample(
-            source,
+            self._source_ids(source),
             self._kinds_of_layers(),
             # As a tensor, a new seed needs no new graph.
             tf.cast(seed, tf.int32),
@@ -274,15 +289,20 @@ class Seq2Seq(TrainingWithoutLogits):
         """Score given outputs by teacher forcing, in the graph.
 
         Args:
-            source: (B, S), integers, 0 where padded.
+            source: As in `start`.
             target: (B, L), integers, the end token where the output ends, 0
-                where padded; or (B, K, L), several for each source.
+                where padded; or (B, K, L), several for each source. Rows may
+                be of different length, as those of `source` may.
 
         Returns:
             `Hypotheses` of the targets, in their order.
+
+        Raises:
+            ValueError: as in `start`.
         """
         self._build_once()
-        target = tf.cast(target, tf.int32)
+        source = self._source_ids(source)
+        target = self._target_ids(target, ranks=(2, 3))
         if target.shape.rank == 2:
             # One graph serves both.
             target = target[:, tf.newaxis]
@@ -379,6 +399,13 @@ class Seq2Seq(TrainingWithoutLogits):
                 }
             )
         )
+
+    def _source_ids(self, source: Any) -> Any:
+        return token_ids("source", source, self.encoder.vocabulary_size)
+
+    def _target_ids(self, target: Any, ranks: tuple[int, ...] = (2,)) -> Any:
+        size = self.decoder.vocabulary_size
+        return token_ids("target", target, size, ranks)
 
     def _kinds_of_layers(self) -> tuple[Any, ...]:
         """Return what the graphs depend on, for each layer of Keras.

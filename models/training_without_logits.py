@@ -20,6 +20,7 @@ from keras_recurrent.models.projected_crossentropy import (
     projected_crossentropy,
 )
 from keras_recurrent.models.token_frequencies import count_tokens
+from keras_recurrent.models.token_ids import check_inputs, padded
 from keras_recurrent.models.token_weights import (
     sum_over_replicas,
     token_weights_of,
@@ -247,6 +248,8 @@ class TrainingWithoutLogits(keras.Model):
             class_weights: (V,), the weights of tokens by their label, or None.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        check_inputs(x)
+        y, sample_weight = padded(y), padded(sample_weight)
         if y is None or not y.dtype.is_integer or y.shape.rank not in (2, None):
             if type(self.loss) is MaskedCrossentropy or (
                 class_weights is not None
@@ -290,6 +293,7 @@ class TrainingWithoutLogits(keras.Model):
         Returns:
             The ids, and whether all are inside.
         """
+        ids = padded(ids)
         least, most = tf.reduce_min(ids), tf.reduce_max(ids)
         # Of no ids at all, neither is outside.
         inside = (tf.size(ids) == 0) | ((least >= 0) & (most < size))

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from itertools import islice, takewhile
 from pathlib import Path
@@ -312,7 +313,13 @@ def export(
     print(f"SavedModel: {directory}")
 
 
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"Warning: {message}", file=sys.stderr, flush=True)
+
+
 def main() -> None:
+    # In one line, without a place in the code.
+    warnings.showwarning = _show_warning
     app(prog_name="keras-recurrent")
 
 
