@@ -51,7 +51,7 @@ def log_frequencies(counts: np.ndarray) -> np.ndarray:
     Returns:
         (V,) float32, the logarithms of probabilities that sum to one.
     """
-    unseen = np.count_nonzero(counts == 0)
-    once = max(np.count_nonzero(counts == 1), 1)
-    mass = np.where(counts > 0, counts, min(once / max(unseen, 1), 1.0))
+    unseen = max(int(np.sum(counts == 0)), 1)
+    once = max(int(np.sum(counts == 1)), 1)
+    mass = np.where(counts > 0, counts, min(once / unseen, 1.0))
     return np.log(mass / mass.sum()).astype("float32")

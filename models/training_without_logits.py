@@ -186,10 +186,10 @@ class TrainingWithoutLogits(keras.Model):
         """Start from the frequencies of tokens, and see that it learns."""
         self._build_once()
         decoder = self.decoder
-        counts = sum(
-            count_tokens(labels, decoder.vocabulary_size)
-            for _, labels in batches
-        )
+        size = decoder.vocabulary_size
+        counts = np.zeros(size, int)
+        for _, labels in batches:
+            counts += count_tokens(labels, size)
         steps = keras.ops.convert_to_numpy(self.optimizer.iterations)
         if not (decoder.is_adapted or steps):
             decoder.adapt_to_counts(counts)
@@ -203,9 +203,9 @@ class TrainingWithoutLogits(keras.Model):
 
     def _weigh_classes(self, class_weight: dict[int, float] | None) -> None:
         """Have `train_step` weigh tokens by their labels from now on."""
-        weights = None
+        size = self.decoder.vocabulary_size
+        weights: np.ndarray | None = None
         if class_weight is not None:
-            size = self.decoder.vocabulary_size
             weights = np.ones(size, "float32")
             for label, weight in class_weight.items():
                 if not 0 <= label < size:
@@ -214,7 +214,7 @@ class TrainingWithoutLogits(keras.Model):
                         f"Received: class_weight of {label}"
                     )
                 weights[label] = weight
-        if not np.array_equal(weights, self._class_weights):
+        if weights is not None or self._class_weights is not None:
             self._class_weights = weights
             # The weights are part of its graph.
             self.train_function = None
