@@ -26,14 +26,14 @@ bench-layers: $(VENV)/installed .bench/torch/installed  ## Race our layers again
 	$(BIN)/python benchmarks/layers.py --torch .bench/torch/bin/python
 	$(BIN)/python benchmarks/scan_cells.py
 
-bench-seq2seq: $(VENV)/installed .bench/joeynmt/installed .bench/addons/installed  ## Race our encoder-decoder against Joey NMT's and tensorflow-addons'.
-	$(BIN)/python benchmarks/seq2seq.py --joeynmt .bench/joeynmt/bin/python --addons .bench/addons/bin/python
-
 # Multi30k is for research and education only, so it does not come along.
 MULTI30K ?= multi30k
 bench-learning: $(VENV)/installed  ## See that every default learns (some hours; goes on where it was): MULTI30K=folder.
 	$(BIN)/python -m pip install -qq 'sentencepiece>=0.2,<0.3'
 	$(BIN)/python benchmarks/learning.py $(MULTI30K)
+
+bench-seq2seq: $(VENV)/installed .bench/joeynmt/installed .bench/addons/installed  ## Race our encoder-decoder against Joey NMT's and tensorflow-addons'.
+	$(BIN)/python benchmarks/seq2seq.py --joeynmt .bench/joeynmt/bin/python --addons .bench/addons/bin/python
 
 # Rivals live in environments of their own.
 .bench/torch/installed:

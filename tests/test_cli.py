@@ -83,7 +83,7 @@ def test_version():
         (["export", "{trained}", "{tmp}/out", "evaluation.token=x"], "of dec"),
         (
             ["train", "{letters}/letters.yaml", "--run", "{trained}"],
-            "training.epochs=12 there, 3 here",
+            "training.epochs=20 there, 3 here",
         ),
         (
             ["train", "{letters}/letters.yaml", "data.files.train=no.tsv"]
@@ -229,12 +229,12 @@ def test_a_finished_run_is_said_to_be(letters, trained):
     result = call(
         "train",
         letters / "letters.yaml",
-        "training.epochs=12",
+        "training.epochs=20",
         "--run",
         trained,
     )
     assert result.exit_code == 0
-    said = f"{trained}: training is finished already, after 12 of 12 epochs.\n"
+    said = f"{trained}: training is finished already, after 20 of 20 epochs.\n"
     assert said in result.stdout
     assert result.stderr == ""
 

@@ -4,6 +4,7 @@ A new layer is one line in `LAYERS`; cells are found by their registry.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -214,7 +215,8 @@ def test_converts_to_litert(
     if name in NOT_IN_LITERT:
         pytest.skip(f"LiteRT has no {NOT_IN_LITERT[name]}")
     # Smaller graphs, which are converted sooner.
-    monkeypatch.setattr("keras_recurrent.layers.linear_scan._BLOCK", 2)
+    module = sys.modules["keras_recurrent.layers.linear_scan"]
+    monkeypatch.setattr(module, "_BLOCK", 2)
     model, arguments = functional(case, case.make(), True), data(case, True)
     path = tmp_path / "model.tflite"
     model.export(
