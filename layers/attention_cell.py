@@ -154,7 +154,7 @@ class AttentionCell(keras.Layer):
         if self.query == "previous_state":
             size += self._context_size
         if self.input_feeding:
-            size += self.attention_size
+            size += self.units or self._context_size
         self.input_sizes = []
         for cell in self.cells:
             self.input_sizes.append(size)
