@@ -1,5 +1,6 @@
 """A stack of recurrent cells that looks at a memory at each step."""
 
+from collections import deque
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
@@ -23,6 +24,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
 )
 from keras_recurrent.layers.check_built import check_built
 from keras_recurrent.layers.linear_scan import before
+from keras_recurrent.layers.parts import parts_of
 from keras_recurrent.layers.product import product
 from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
 from keras_recurrent.layers.run_cell import run_cell
@@ -152,6 +154,11 @@ class AttentionCell(keras.Layer):
         self.output_attention = output_attention
         self.residual = residual
 
+    @property
+    def layers(self) -> deque[keras.Layer]:
+        """The parts, for `summary(expand_nested=True)`."""
+        return parts_of(self)
+
     def build(self, input_shape: Any, memory_shape: Any) -> None:
         """Build all parts.
 
@@ -171,7 +178,7 @@ class AttentionCell(keras.Layer):
         if self.query == "previous_state":
             size += self._context_size
         if self.input_feeding:
-            size += self.attention_size
+            size += self.units or self._context_size
         self.input_sizes = []
         for cell in self.cells:
             self.input_sizes.append(size)

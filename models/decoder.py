@@ -1,5 +1,6 @@
 """From a memory to the next token."""
 
+from collections import deque
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ from keras_recurrent.layers.attention import ATTENTIONS
 from keras_recurrent.layers.attention_cell import Query
 from keras_recurrent.layers.cells import get_cell
 from keras_recurrent.layers.check_built import check_built
+from keras_recurrent.layers.parts import parts_of
 from keras_recurrent.layers.product import product
 from keras_recurrent.models.embedding import token_embedding
 from keras_recurrent.models.inner_policies import (
@@ -169,10 +171,15 @@ class Decoder(keras.Layer):
             else keras.layers.Dense(vocabulary_size, dtype=dtype)
         )
 
+    @property
+    def layers(self) -> deque[keras.Layer]:
+        """The parts, for `summary(expand_nested=True)`."""
+        return parts_of(self)
+
     def build(
         self, ids_shape: Any, memory_shape: Any, summary_shape: Any
     ) -> None:
-        self.embedding.build()
+        self.embedding.build((None, None))
         self.attention_cell.build((None, self.embedding_dim), memory_shape)
         for bridge in self.bridges:
             bridge.build(summary_shape)
@@ -226,6 +233,15 @@ class Decoder(keras.Layer):
     def is_adapted(self) -> bool:
         """Whether b is no longer what it was when it was made."""
         return keras.ops.convert_to_numpy(self._bias_variable).any()
+
+    def compute_output_shape(
+        self, ids_shape: Any, memory_shape: Any, summary_shape: Any
+    ) -> tuple[Any, ...]:
+        return (*ids_shape, self.vocabulary_size)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        # Without `project` the outputs are others.
+        return keras.Operation.compute_output_spec(self, *args, **kwargs)
 
     def logits(self, outputs: Any) -> Any:
         """Return the logits (…, V), float32, of y (…, U)."""

@@ -1,5 +1,6 @@
 """From token ids to a memory."""
 
+from collections import deque
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ import tensorflow as tf
 
 from keras_recurrent.layers import GRU, LSTM, RNN
 from keras_recurrent.layers.cells import get_cell
+from keras_recurrent.layers.parts import parts_of
 from keras_recurrent.models.embedding import token_embedding
 from keras_recurrent.models.inner_policies import (
     inner_policies,
@@ -101,8 +103,13 @@ class Encoder(keras.Layer):
         sizes = keras.tree.flatten(cell.state_size)
         return self.directions * sum(sizes[i] for i in cell.free_states)
 
+    @property
+    def layers(self) -> deque[keras.Layer]:
+        """The parts, for `summary(expand_nested=True)`."""
+        return parts_of(self)
+
     def build(self, input_shape: Any = None) -> None:
-        self.embedding.build()
+        self.embedding.build((None, None))
         size = self.embedding_dim
         for layers in self._levels():
             for layer in layers:
@@ -125,6 +132,15 @@ class Encoder(keras.Layer):
                 summary.extend(states[i] for i in layer.cell.free_states)
             memory = tf.concat(sequences, axis=-1)
         return memory, tf.concat(summary, axis=-1)
+
+    def compute_output_shape(
+        self, input_shape: Any
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        memory = (*input_shape, self.memory_size)
+        return memory, (input_shape[0], self.summary_size)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        return keras.Operation.compute_output_spec(self, *args, **kwargs)
 
     def compute_mask(self, ids: Any, mask: Any = None) -> tuple[Any, None]:
         return mask, None

@@ -123,7 +123,7 @@ class Seq2Seq(TrainingWithoutLogits):
         encoder, decoder = self.encoder, self.decoder
         # Parts that come from a file are built already.
         if not encoder.built:
-            encoder.build()
+            encoder.build((None, None))
         if not decoder.built:
             decoder.build(
                 (None, None),

@@ -38,7 +38,7 @@ def token_ids(
             f"`{name}` must be integers {shapes}, 0 where padded. "
             f"Received: {ids.dtype.name} of shape {ids.shape}"
         )
-    if tf.executing_eagerly() and tf.size(ids):
+    if tf.executing_eagerly() and 0 not in ids.shape:
         # Before the cast, which would cut large ones.
         known = ids.numpy()
         low, high = known.min(), known.max()

@@ -1,5 +1,6 @@
 """Encoder, decoder and the whole model."""
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -446,3 +447,38 @@ def test_what_cannot_build_itself_says_what_to_call():
     ):
         with pytest.raises(ValueError, match="`Decoder` is not built.*`start`"):
             use()
+
+
+def test_summary_shows_shapes_and_parts(tmp_path, monkeypatch, seed):
+    monkeypatch.setenv("COLUMNS", "220")
+    model = build("lstm_stack")
+    lines = []
+    model.summary(200, print_fn=lines.append)
+    rows = [
+        [cell.strip() for cell in line.split("│")[1:-1]]
+        for line in lines[0].splitlines()
+        if "│" in line
+    ]
+    # An embedding (V, 5) and 2 layers of 2 directions: 4 gates of 6 units.
+    encoder = V * 5 + 2 * 4 * 6 * ((5 + 6 + 1) + (12 + 6 + 1))
+    shapes = [row[1] for row in rows]
+    assert shapes == ["((None, None, 12), (None, 24))", f"(None, None, {V})"]
+    assert rows[0][2] == f"{encoder:,}"
+    inputs, _ = reversal(2)
+    outputs = model.encoder(inputs["source"])
+    given = model.encoder.compute_output_shape(inputs["source"].shape)
+    assert given == tuple(tuple(output.shape) for output in outputs)
+
+    model.summary(200, print_fn=lines.append, expand_nested=True)
+    for part in ("Embedding", "LSTM", "AttentionCell", "LSTMCell", "Dense"):
+        assert f"({part})" in lines[1] and f"({part})" not in lines[0]
+    # Weights are where they were without it.
+    model.save_weights(tmp_path / "some.weights.h5")
+    with h5py.File(tmp_path / "some.weights.h5") as file:
+        assert sorted(file["decoder"]) == [
+            "attention_cell",
+            "bridges",
+            "embedding",
+            "output_layer",
+            "vars",
+        ]
