@@ -25,6 +25,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
 from keras_recurrent.layers.check_built import check_built
 from keras_recurrent.layers.linear_scan import before
 from keras_recurrent.layers.parts import parts_of
+from keras_recurrent.layers.plain_loops import are_plain
 from keras_recurrent.layers.product import product
 from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
 from keras_recurrent.layers.run_cell import run_cell
@@ -438,7 +439,7 @@ class AttentionCell(keras.Layer):
             self.project_inputs(swap_batch_and_time(sequences), dropout[0][0]),
             *self._noise(shape, memories, training),
         )
-        in_graph = not tf.executing_eagerly()
+        in_graph = not (tf.executing_eagerly() or are_plain())
         if training and in_graph and self._is_linear:
             asked = self._positions_of_outputs(state)
             if asked is not None:

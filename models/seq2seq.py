@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule
 
-from keras_recurrent.layers import without_cudnn
+from keras_recurrent.layers import for_export
 from keras_recurrent.models.decoder import Decoder
 from keras_recurrent.models.decoding.beam_search import beam_search
 from keras_recurrent.models.decoding.constraints import (
@@ -342,7 +342,7 @@ class Seq2Seq(TrainingWithoutLogits):
                     (None, None, None), tf.float32, "alignments"
                 )
             input_signature = [specs]
-        with without_cudnn():  # It is to run anywhere.
+        with for_export():  # It is to run anywhere.
             super().export(filepath, format, verbose, input_signature, **kwargs)
 
     def quantize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers import without_cudnn
+from keras_recurrent.layers import for_export
 from keras_recurrent.pipelines.predictor import load_predictor
 from keras_recurrent.pipelines.run import Run, RunError
 
@@ -47,7 +47,7 @@ def export(run: Run, directory: str | Path) -> None:
         archive = keras.export.ExportArchive()
         archive.track(predictor.model)
         archive.track(predictor.source)  # for its look-up table
-        with without_cudnn():  # It is to run anywhere.
+        with for_export():  # It is to run anywhere.
             archive.add_endpoint(
                 "serving_default",
                 predictor.__call__,
