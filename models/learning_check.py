@@ -40,10 +40,10 @@ class LearningCheck(keras.callbacks.Callback):
 
     def __init__(self, inputs: Any, labels: Any, counts: np.ndarray) -> None:
         super().__init__()
-        self.source, self.target, self.labels = (
-            tf.convert_to_tensor(padded(ids[:_SENTENCES]))[:, :_POSITIONS]
+        self.sample = [
+            padded(ids[:_SENTENCES])
             for ids in (inputs["source"], inputs["target"], labels)
-        )
+        ]
         self.log_frequencies = tf.constant(log_frequencies(counts))
         self.warned = False
 
@@ -66,13 +66,16 @@ class LearningCheck(keras.callbacks.Callback):
     def _look(self) -> tuple[Any, float, float]:
         """Return y of all tokens (N, U), their loss, and the baseline."""
         encoder, decoder = self.model.encoder, self.model.decoder
-        mask = self.source != 0
-        memory, summary = encoder(self.source, mask=mask)
-        outputs, _ = decoder(
-            self.target, memory, summary, memory_mask=mask, project=False
+        source, target, labels = (
+            tf.convert_to_tensor(ids)[:, :_POSITIONS] for ids in self.sample
         )
-        real = self.labels != 0
-        labels = tf.boolean_mask(self.labels, real)
+        mask = source != 0
+        memory, summary = encoder(source, mask=mask)
+        outputs, _ = decoder(
+            target, memory, summary, memory_mask=mask, project=False
+        )
+        real = labels != 0
+        labels = tf.boolean_mask(labels, real)
         outputs = tf.boolean_mask(outputs, real)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
             labels, decoder.logits(outputs)

@@ -184,6 +184,8 @@ class TrainingWithoutLogits(keras.Model):
 
     def _begin(self, batches: list[tuple[Any, Any]]) -> LearningCheck:
         """Start from the frequencies of tokens, and see that it learns."""
+        inputs, first_labels = batches[0]
+        check_inputs(inputs)
         self._build_once()
         decoder = self.decoder
         size = decoder.vocabulary_size
@@ -193,8 +195,7 @@ class TrainingWithoutLogits(keras.Model):
         steps = keras.ops.convert_to_numpy(self.optimizer.iterations)
         if not (decoder.is_adapted or steps):
             decoder.adapt_to_counts(counts)
-        inputs, labels = batches[0]
-        return LearningCheck(inputs, labels, counts)
+        return LearningCheck(inputs, first_labels, counts)
 
     def _build_once(self) -> None:
         if not self.built:
