@@ -100,7 +100,7 @@ def test_only_trained_runs_open(recipe, tmp_path):
 def test_a_trained_run_opens(trained):
     run = Run.open(trained)
     assert run.recipe.model.units == 24
-    assert [epoch["epoch"] for epoch in run.history()] == list(range(1, 13))
+    assert [epoch["epoch"] for epoch in run.history()] == list(range(1, 21))
 
 
 def test_a_new_run_has_no_history(recipe, tmp_path):
@@ -121,7 +121,7 @@ def test_an_unfinished_run_opens_and_says_so(copied, capsys):
     metrics.write_text("".join(lines[:5]))
     assert len(Run.open(copied).history()) == 5
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"{copied}: unfinished, epoch 5 of 12;")
+    assert line.startswith(f"{copied}: unfinished, epoch 5 of 20;")
 
 
 def test_a_run_without_a_fingerprint_opens(copied, capsys):

@@ -101,7 +101,7 @@ def test_all_that_a_run_folder_holds(trained):
     assert list(run.events.rglob("events.out.tfevents*"))
     assert run.training_picture.read_bytes().startswith(b"\x89PNG")
     # What more epochs would go on from.
-    assert [p.name for p in run.checkpoints.iterdir()] == ["12.weights.h5"]
+    assert [p.name for p in run.checkpoints.iterdir()] == ["20.weights.h5"]
 
 
 def test_the_saved_model_is_the_best_one(trained):
