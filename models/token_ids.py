@@ -66,6 +66,26 @@ def check_inputs(inputs: Any) -> None:
         )
 
 
+def check_labels(labels: Any, target: Any) -> None:
+    """Refuse labels that are not one integer for each token of a target."""
+    shape, whole = (
+        tf.TensorShape(getattr(ids, "shape", None)) for ids in (labels, target)
+    )
+    dtype = tf.as_dtype(getattr(labels, "dtype", tf.int32))
+    if (
+        labels is None
+        or not dtype.is_integer
+        or shape.rank not in (2, None)
+        # What is wrong with a target of another rank is said elsewhere.
+        or (whole.rank == 2 and not shape.is_compatible_with(whole))
+    ):
+        given = "none" if labels is None else f"{dtype.name} of shape {shape}"
+        raise ValueError(
+            f"Labels must be integers of the shape (B, T) = {whole} of the "
+            f"target, 0 where padded. Received: {given}"
+        )
+
+
 def _tensor(name: str, given: Any) -> Any:
     if isinstance(given, tf.RaggedTensor) or tf.is_tensor(given):
         return padded(given)

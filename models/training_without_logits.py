@@ -13,6 +13,7 @@ from keras_recurrent.models.encoder import Encoder
 from keras_recurrent.models.first_batches import first_batches
 from keras_recurrent.models.guided_attention import num_guided
 from keras_recurrent.models.learning_check import LearningCheck
+from keras_recurrent.models.loss_of_logits import check_reads_logits
 from keras_recurrent.models.masked_accuracy import MaskedAccuracy
 from keras_recurrent.models.masked_crossentropy import MaskedCrossentropy
 from keras_recurrent.models.projected_crossentropy import (
@@ -20,7 +21,11 @@ from keras_recurrent.models.projected_crossentropy import (
     projected_crossentropy,
 )
 from keras_recurrent.models.token_frequencies import count_tokens
-from keras_recurrent.models.token_ids import check_inputs, padded
+from keras_recurrent.models.token_ids import (
+    check_inputs,
+    check_labels,
+    padded,
+)
 from keras_recurrent.models.token_weights import (
     sum_over_replicas,
     token_weights_of,
@@ -49,7 +54,7 @@ class TrainingWithoutLogits(keras.Model):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._class_weights: np.ndarray | None = None
+        self._class_weights: Any = None
 
     def fit(
         self,
@@ -126,13 +131,21 @@ class TrainingWithoutLogits(keras.Model):
                 x, y, sample_weight, return_dict=return_dict
             )
 
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Return loss and metrics of one batch, as Keras has it."""
+        with _own_errors():
+            return super().test_on_batch(*args, **kwargs)
+
     def make_train_function(self, force: bool = False) -> None:
         # With variables made in it the graph would have to be traced twice.
         self._build_once()
-        with self.distribute_strategy.scope():
-            if self.optimizer is not None and not self.optimizer.built:
-                self.optimizer.build(self.trainable_variables)
+        self._build_optimizer()
+        self._check_strategy()
         super().make_train_function(force)
+
+    def make_test_function(self, force: bool = False) -> None:
+        self._check_strategy()
+        super().make_test_function(force)
 
     def train_step(self, data: Any) -> Any:
         return super().train_step(self._with_labels(data, self._class_weights))
@@ -162,18 +175,24 @@ class TrainingWithoutLogits(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        replicas = _num_replicas()
+        # Read before the loss, for which replicas wait for each other: each
+        # call of the model puts its own in the place of these.
+        added = [self._aggregate_additional_loss(one) for one in self.losses]
         if isinstance(y_pred, Crossentropy):
-            # Keras sums the losses of the replicas.
-            loss = y_pred.loss + sum(self.losses) / replicas
+            loss = _of_all_replicas(y_pred.loss)
+        elif self.loss is None:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
         else:
-            loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-        if replicas == 1:
-            return loss
-        # The gradient is that of this replica's share, the value, of which
-        # Keras reports the mean, what all replicas have together.
-        whole = sum_over_replicas(tf.stop_gradient(loss)) / replicas
-        return loss + tf.stop_gradient(whole - loss)
+            check_reads_logits(self.loss)
+            loss = self._compile_loss(y, y_pred, sample_weight)
+            # Those of others are means over what one replica has.
+            if all(
+                isinstance(one, MaskedCrossentropy)
+                and one.reduction not in (None, "none")
+                for one in keras.tree.flatten(self.loss)
+            ):
+                loss = _of_all_replicas(loss)
+        return loss + _of_all_replicas(sum(added)) if added else loss
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
@@ -186,6 +205,7 @@ class TrainingWithoutLogits(keras.Model):
         """Start from the frequencies of tokens, and see that it learns."""
         inputs, first_labels = batches[0]
         check_inputs(inputs)
+        check_labels(first_labels, inputs["target"])
         self._build_once()
         decoder = self.decoder
         size = decoder.vocabulary_size
@@ -202,10 +222,49 @@ class TrainingWithoutLogits(keras.Model):
             with self.distribute_strategy.scope():
                 self.build()
 
+    def _build_optimizer(self) -> None:
+        if self.optimizer is not None and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+
+    def _maybe_symbolic_build(
+        self, iterator: Any = None, data_batch: Any = None
+    ) -> None:
+        # Keras takes the mean of what each replica gets of the first batch,
+        # which fails unless that is as many sentences.
+        strategy = self._distribute_strategy
+        if strategy is not None and iterator is not None:
+            _, _, batches = next(iter(iterator))
+            data_batch = keras.tree.map_structure(
+                lambda value: strategy.experimental_local_results(value)[0],
+                next(batches),
+            )
+            iterator = None
+        super()._maybe_symbolic_build(iterator, data_batch)
+
+    def _check_strategy(self) -> None:
+        """Refuse what TensorFlow fails at where replicas wait in a loop."""
+        strategy = self.distribute_strategy
+        replicas = strategy.num_replicas_in_sync
+        if replicas == 1 or not isinstance(
+            strategy, tf.distribute.MirroredStrategy
+        ):
+            return
+        for owner, name in (
+            (self, "steps_per_execution"),
+            (self.optimizer, "gradient_accumulation_steps"),
+        ):
+            steps = getattr(owner, name, None)
+            if steps is not None and steps > 1:
+                raise ValueError(
+                    f"`{name}` must be 1 on several replicas. "
+                    f"Received: {name}={steps}, and {replicas} replicas"
+                )
+
     def _weigh_classes(self, class_weight: dict[int, float] | None) -> None:
         """Have `train_step` weigh tokens by their labels from now on."""
         size = self.decoder.vocabulary_size
-        weights: np.ndarray | None = None
+        weights: Any = None
         if class_weight is not None:
             weights = np.ones(size, "float32")
             for label, weight in class_weight.items():
@@ -215,10 +274,10 @@ class TrainingWithoutLogits(keras.Model):
                         f"Received: class_weight of {label}"
                     )
                 weights[label] = weight
-        if weights is not None or self._class_weights is not None:
-            self._class_weights = weights
+        if not np.array_equal(weights, self._class_weights):
             # The weights are part of its graph.
             self.train_function = None
+        self._class_weights = weights
 
     def _metrics_asked_for(self) -> list[Any]:
         """The metrics of `compile`, as Keras keeps them."""
@@ -236,7 +295,8 @@ class TrainingWithoutLogits(keras.Model):
             and self.loss.reduction not in (None, "none")
             and self._compile_loss._user_loss_weights is None
             and all(
-                isinstance(metric, MaskedAccuracy)
+                # One made from it may want the logits.
+                type(metric) is MaskedAccuracy
                 for metric in self._metrics_asked_for()
             )
         )
@@ -251,14 +311,11 @@ class TrainingWithoutLogits(keras.Model):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         check_inputs(x)
         y, sample_weight = padded(y), padded(sample_weight)
-        if y is None or not y.dtype.is_integer or y.shape.rank not in (2, None):
-            if type(self.loss) is MaskedCrossentropy or (
-                class_weights is not None
-            ):
-                raise ValueError(
-                    "Labels must be integers (B, T). Received: "
-                    + (f"{y.dtype.name} {y.shape}" if y is not None else "none")
-                )
+        if class_weights is not None or type(self.loss) is MaskedCrossentropy:
+            check_labels(y, padded(x["target"]))
+        elif y is None or not (
+            y.dtype.is_integer and y.shape.rank in (2, None)
+        ):
             return data
         sizes = self.encoder.vocabulary_size, self.decoder.vocabulary_size
         source, known = self._checked("Sources", x["source"], sizes[0])
@@ -282,6 +339,7 @@ class TrainingWithoutLogits(keras.Model):
             # Rather than a wrong loss where nothing can be refused.
             inside &= known & read
             weights = tf.where(inside, weights, float("nan"))
+            weights = tf.cast(weights, tf.float32)
             x = {**x, "labels": y, "token_weights": weights}
         return x, y, sample_weight
 
@@ -295,7 +353,9 @@ class TrainingWithoutLogits(keras.Model):
             The ids, and whether all are inside.
         """
         ids = padded(ids)
-        least, most = tf.reduce_min(ids), tf.reduce_max(ids)
+        # Of a type that no size of a vocabulary is too large for.
+        exact = tf.cast(ids, tf.int64)
+        least, most = tf.reduce_min(exact), tf.reduce_max(exact)
         # Of no ids at all, neither is outside.
         inside = (tf.size(ids) == 0) | ((least >= 0) & (most < size))
         if self.jit_compile:
@@ -309,6 +369,19 @@ class TrainingWithoutLogits(keras.Model):
 
 def _num_replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _of_all_replicas(loss: Any) -> Any:
+    """Give a replica's share of a loss the value of the mean of all shares.
+
+    Its gradient stays that of the share. Keras reports the mean over sentences
+    of what the replicas say, which have not as many each.
+    """
+    replicas = _num_replicas()
+    if replicas == 1:
+        return loss
+    mean = sum_over_replicas(tf.stop_gradient(loss)) / replicas
+    return loss + tf.stop_gradient(mean - loss)
 
 
 @contextlib.contextmanager

@@ -135,12 +135,100 @@ def test_ids_outside_of_the_vocabulary(method, part, wrong, model):
     assert "\n" not in str(found.value)
 
 
-def test_labels_of_other_kinds(model):
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+@pytest.mark.parametrize(
+    ("change", "received"),
+    [
+        (lambda labels: labels[..., None], r"int64 of shape \(4, 6, 1\)"),
+        (lambda labels: labels[:, :4], r"int64 of shape \(4, 4\)"),
+        (lambda labels: labels[:, 0], r"int64 of shape \(4,\)"),
+        (lambda labels: labels.astype("float32"), "float32"),
+    ],
+)
+def test_labels_of_other_kinds(method, change, received, model):
     inputs, labels = task()
+    model.compile("sgd", MaskedCrossentropy(), run_eagerly=True)
+    with pytest.raises(ValueError, match=rf"\(4, 6\) of the .*{received}"):
+        getattr(model, method)(inputs, change(labels), verbose=0)
+
+
+def test_ids_of_a_type_too_small_for_the_size_of_the_vocabulary():
+    model = Seq2Seq(Encoder(300, 2, 2), Decoder(300, 2, 2))
+    model.compile("sgd", MaskedCrossentropy(), run_eagerly=True)
+    inputs, labels = task()
+    labels[0, 0] = 50  # more than what is left of 300 in eight bits
+    losses = [
+        model.evaluate(
+            {name: ids.astype(dtype) for name, ids in inputs.items()},
+            labels.astype(dtype),
+            verbose=0,
+        )
+        for dtype in ("uint8", "int64")
+    ]
+    np.testing.assert_allclose(*losses)
+
+
+class Doubled(MaskedCrossentropy):
+    def call(self, y_true, y_pred):
+        return 2 * super().call(y_true, y_pred)
+
+
+class Shape(MaskedAccuracy):
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        keras.metrics.Mean.update_state(self, y_pred.shape[-1])
+
+
+@pytest.mark.parametrize(
+    ("options", "factor"),
+    [
+        ({"loss": MaskedCrossentropy(dtype="float64")}, 1),
+        ({"loss": Doubled()}, 2),
+        ({"loss": [MaskedCrossentropy()]}, 1),
+        ({"loss_weights": 3.0}, 3),
+        ({"metrics": [["accuracy"], [MaskedAccuracy(name="other")]]}, 1),
+        ({"steps_per_execution": 2}, 1),
+        ({"run_eagerly": True}, 1),
+    ],
+)
+def test_what_else_can_be_compiled(options, factor, model):
+    inputs, labels = task()
+    expected = token_losses(model, inputs, labels)[labels != 0].mean()
+    model.compile("sgd", **({"loss": MaskedCrossentropy()} | options))
+    found = model.evaluate(inputs, labels, verbose=0, return_dict=True)
+    np.testing.assert_allclose(found["loss"], factor * expected, rtol=1e-5)
+
+
+def test_a_metric_made_from_ours_gets_the_logits(model):
+    model.compile("sgd", MaskedCrossentropy(), metrics=[Shape()])
+    assert model.evaluate(*task(), verbose=0)[1] == V
+
+
+def test_the_same_class_weights_need_no_new_graph(seed):
+    class Counted(Seq2Seq):
+        traces = 0
+
+        def train_step(self, data):
+            self.traces += 1
+            return super().train_step(data)
+
+    model = Counted(Encoder(V, 2, 2), Decoder(V, 2, 2, cell="simple_rnn"))
+    model.compile(keras.optimizers.SGD(0.0), MaskedCrossentropy())
+    inputs, labels = map(_tensors, task())
+    for _ in range(2):
+        model.train_on_batch(inputs, labels, class_weight={END: 2.0})
+    assert model.traces == 1
+
+
+def _tensors(given):
+    return keras.tree.map_structure(keras.ops.convert_to_tensor, given)
+
+
+def test_ids_outside_in_a_batch_to_be_tested(model):
+    inputs, labels = task()
+    labels[0, 0] = V
     model.compile("sgd", MaskedCrossentropy())
-    for wrong in (labels[..., None], labels.astype("float32")):
-        with pytest.raises(ValueError, match="abels must be integers"):
-            model.evaluate(inputs, wrong, verbose=0)
+    with pytest.raises(ValueError, match=f"Labels must be .*{V}"):
+        model.test_on_batch(inputs, labels)
 
 
 def test_ids_outside_are_no_silent_loss_under_xla(model):
@@ -161,13 +249,14 @@ tf.config.set_logical_device_configuration(
     cpus[0], 2 * [tf.config.LogicalDeviceConfiguration()]
 )
 rng = np.random.default_rng(0)
-# Batches of 4, 4 and 1: in the last one a replica has no row at all.
-lengths = np.array([1, 5, 2, 6, 3, 1, 6, 2, 4])[:, None]
-labels = rng.integers(4, 9, (9, 6)) * (np.arange(6) < lengths)
-target = np.concatenate([np.full((9, 1), 2), labels[:, :-1]], axis=1)
-x = {"source": rng.integers(4, 9, (9, 5)), "target": target}
-guide = rng.random((9, 6, 5)) * (labels > 0)[..., None]
-weights = rng.random(9)
+# Batches of 3, 3 and 1: one replica has a row more than the other, which in
+# the last one has none at all.
+lengths = np.array([1, 5, 2, 6, 3, 1, 4])[:, None]
+labels = rng.integers(4, 9, (7, 6)) * (np.arange(6) < lengths)
+target = np.concatenate([np.full((7, 1), 2), labels[:, :-1]], axis=1)
+x = {"source": rng.integers(4, 9, (7, 5)), "target": target}
+guide = rng.random((7, 6, 5)) * (labels > 0)[..., None]
+weights = rng.random(7)
 
 
 def train(strategy, options, metric):
@@ -186,7 +275,7 @@ def train(strategy, options, metric):
         )
     inputs = {**x, "alignments": guide} if guided else x
     data = tf.data.Dataset.from_tensor_slices((inputs, labels, weights))
-    data = data.batch(4)
+    data = data.batch(3)
     fitted = model.fit(data, epochs=2, shuffle=False, verbose=0)
     found = [fitted.history["loss"], fitted.history["accuracy"]]
     return found, model.get_weights()
@@ -200,13 +289,32 @@ def logits():
 both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 for options, metric in (
     ({"guided": 0.5}, MaskedAccuracy),
-    ({"average_over": "batch"}, logits),
+    ({"average_over": "batch", "guided": 0.5}, logits),
 ):
     one = train(tf.distribute.get_strategy(), dict(options), metric)
     two = train(both, dict(options), metric)
     for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(two), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
     print("equal", options)
+
+with both.scope():
+    model = Seq2Seq(Encoder(9, 4, 4), Decoder(9, 4, 4))
+    for name, optimizer, steps in (
+        ("steps_per_execution", keras.optimizers.SGD(), 2),
+        (
+            "gradient_accumulation_steps",
+            keras.optimizers.SGD(gradient_accumulation_steps=2),
+            1,
+        ),
+    ):
+        model.compile(
+            optimizer, MaskedCrossentropy(), steps_per_execution=steps
+        )
+        try:
+            model.fit(x, labels, verbose=0)
+        except ValueError as error:
+            assert f"`{name}` must be 1 on several replicas" in str(error)
+            print("refused")
 """
 
 
@@ -215,3 +323,4 @@ def test_two_replicas_are_one():
         [sys.executable, "-c", _REPLICAS], capture_output=True, text=True
     )
     assert found.stdout.count("equal") == 2, found.stderr[-3000:]
+    assert found.stdout.count("refused") == 2, found.stderr[-3000:]
