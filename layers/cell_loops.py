@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from keras_recurrent.layers.known_shape import known_shape
 from keras_recurrent.layers.recurrence import hold, stack
 
 # Derivatives of activations, as functions of the output: for these the output
@@ -602,7 +603,7 @@ def _stack(array: Any, rows: Any) -> Any:
     # A state can be as long as the memory, which may be unknown.
     features = [-1 if n is None else n for n in array.element_shape[1:]]
     sequence = stack(array, tf.concat([[rows], features], axis=0))
-    return tf.ensure_shape(sequence, (None, *array.element_shape))
+    return known_shape(sequence, (None, *array.element_shape))
 
 
 def _write(

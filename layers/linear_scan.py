@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_recurrent.layers.known_shape import known_shape
+
 # Time steps of one block. Two passes over the blocks do most of the work;
 # longer blocks leave less to do between them, at more operations.
 _BLOCK = 32
@@ -80,13 +82,13 @@ def before(sequence: Any, first: Any, reverse: bool = False) -> Any:
         reverse: Whether time goes from the last step to the first.
     """
     if reverse:
-        return tf.concat([sequence, first[tf.newaxis]], axis=0)[1:]
-    return tf.concat([first[tf.newaxis], sequence], axis=0)[:-1]
+        return tf.concat([sequence, tf.expand_dims(first, 0)], axis=0)[1:]
+    return tf.concat([tf.expand_dims(first, 0), sequence], axis=0)[:-1]
 
 
 def last_of(sequence: Any, first: Any) -> Any:
     """Return the last of (T, B, …), or `first` (B, …) if there is none."""
-    return tf.concat([first[tf.newaxis], sequence[-1:]], axis=0)[-1]
+    return tf.concat([tf.expand_dims(first, 0), sequence[-1:]], axis=0)[-1]
 
 
 def _scan(
@@ -140,7 +142,7 @@ def _step_by_step(a: Any, b: Any, initial_state: Any, reverse: bool) -> Any:
         (tf.constant(0), initial_state, array()),
         maximum_iterations=time,
     )
-    return tf.ensure_shape(states.stack(), b.shape)
+    return known_shape(states.stack(), b.shape)
 
 
 def _blockwise(a: Any, b: Any, initial_state: Any, reverse: bool) -> Any:
@@ -170,7 +172,7 @@ def _blockwise(a: Any, b: Any, initial_state: Any, reverse: bool) -> Any:
     for t in order:
         h = states[t] = factors[t] * h + summands[t]
     shape = tf.concat([[blocks * length], tf.shape(b)[1:]], axis=0)
-    return tf.ensure_shape(
+    return known_shape(
         tf.reshape(tf.stack(states, axis=1), shape)[:time], b.shape
     )
 
@@ -179,16 +181,23 @@ def _double(a: Any, b: Any, initial_state: Any, reverse: bool) -> Any:
     """Join each step with the one before, then with the two before, …"""
     time = tf.shape(b)[0]
     rows = tf.range(time)
-    rows = time - 1 - rows if reverse else rows
-    rows = tf.reshape(rows, [-1] + [1] * (b.shape.rank - 1))
+    order = time - 1 - rows if reverse else rows
+    order = tf.reshape(order, [-1] + [1] * (b.shape.rank - 1))
 
     def body(distance: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
-        # Rolled rather than sliced, so that shapes stay what they are.
-        shift = -distance if reverse else distance
-        joined = rows >= distance
-        earlier = tf.where(joined, tf.roll(b, shift, 0), tf.zeros_like(b))
-        factor = tf.where(joined, tf.roll(a, shift, 0), tf.ones_like(a))
-        return 2 * distance, a * factor, a * earlier + b
+        # Gathered rather than sliced, so that shapes stay what they are.
+        joined = order >= distance
+        if reverse:
+            others = tf.minimum(rows + distance, time - 1)
+        else:
+            others = tf.maximum(rows - distance, 0)
+
+        def earlier(x: Any, filling: Callable[[Any], Any]) -> Any:
+            x = known_shape(tf.gather(x, others), x.shape)
+            return tf.where(joined, x, filling(x))
+
+        summand = a * earlier(b, tf.zeros_like) + b
+        return 2 * distance, a * earlier(a, tf.ones_like), summand
 
     _, a, b = tf.while_loop(
         lambda distance, *_: distance < time,

@@ -4,6 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_recurrent.layers.known_shape import known_shape
+
 
 def product(
     x: Any, kernel: Any, bias: Any = None, transposed: bool = False
@@ -34,4 +36,4 @@ def product(
     if x.shape.rank == 2:
         return rows
     shape = tf.concat([tf.shape(x)[:-1], [width]], axis=0)
-    return tf.ensure_shape(tf.reshape(rows, shape), (*x.shape[:-1], width))
+    return known_shape(tf.reshape(rows, shape), (*x.shape[:-1], width))

@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_recurrent.layers.known_shape import known_shape
+
 Step = Callable[[Any, Any], tuple[Any, Any]]
 
 
@@ -56,10 +58,7 @@ def recurrence(
     input_arrays = tf.nest.map_structure(array_of, inputs)
     mask_array = None if mask is None else array_of(mask)
     output_arrays = tf.nest.map_structure(
-        lambda value: tf.TensorArray(
-            value.dtype, time, element_shape=value.shape
-        ),
-        outputs,
+        lambda value: _array_like(value, time), outputs
     )
 
     def body(t: Any, arrays: Any, last: Any, states: Any) -> tuple:
@@ -90,13 +89,30 @@ def recurrence(
 
     def sequence_of(array: Any, value: Any) -> Any:
         sequence = stack(array, tf.shape(value))
-        return tf.ensure_shape(sequence, (static_time, *value.shape))
+        return known_shape(sequence, (static_time, *value.shape))
 
     return (
         tf.nest.map_structure(sequence_of, output_arrays, outputs),
         last,
         states,
     )
+
+
+def _array_like(value: Any, time: Any) -> Any:
+    """Make an array over time of what has the shape of `value`.
+
+    Unlike `tf.TensorArray` by itself it has also those sizes that are not
+    known when the graph is made: LiteRT asks for all of them.
+    """
+    shape = value.shape
+    if tf.executing_eagerly() or shape.is_fully_defined():
+        return tf.TensorArray(value.dtype, time, element_shape=shape)
+    flow = tf.raw_ops.TensorListReserve(
+        element_shape=tf.shape(value),
+        num_elements=time,
+        element_dtype=value.dtype,
+    )
+    return tf.TensorArray(value.dtype, flow=flow)
 
 
 def stack(array: Any, shape: Any) -> Any:

@@ -148,7 +148,8 @@ def _run(
     if mask is not None:
         live = mask if zero_output_for_mask else _live_so_far(mask)
         live = live if return_sequences else live[-1]
-        output = tf.where(live[..., tf.newaxis], output, tf.zeros_like(output))
+        live = tf.expand_dims(live, -1)
+        output = tf.where(live, output, tf.zeros_like(output))
     return (swap_batch_and_time(output) if return_sequences else output), states
 
 

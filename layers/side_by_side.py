@@ -12,6 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_recurrent.layers.known_shape import known_shape
+
 # Fewer rows than this do not repay a loop of their own.
 _ROWS_PER_LOOP = 8
 
@@ -83,6 +85,6 @@ def join(pieces: Sequence[Any], sizes: list[Any], axis: int) -> Any:
             return None
         shape = tensors[0].shape
         known = (*shape[:axis], rows, *shape[axis + 1 :])
-        return tf.ensure_shape(tf.concat(tensors, axis), known)
+        return known_shape(tf.concat(tensors, axis), known)
 
     return tf.nest.map_structure(joined, *pieces)

@@ -20,6 +20,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_recurrent.layers.cell_loops import CellLoops, total
+from keras_recurrent.layers.known_shape import known_shape
 from keras_recurrent.layers.side_by_side import cut, join, sizes_of_parts
 
 
@@ -146,7 +147,7 @@ def trained_loop(
     # The layer on top is compiled if it knows the number of time steps.
     time = inputs[0].shape[0]
     sequences = [
-        tf.ensure_shape(sequence, (time, *sequence.shape[1:]))
+        known_shape(sequence, (time, *sequence.shape[1:]))
         for sequence in results[len(arguments[1]) :]
     ]
     output = sequences.pop() if return_sequences else None

@@ -57,4 +57,4 @@ class CoverageAttention(RecallingAttention):
 
     def recall(self, past: Any) -> Any:
         kernel = tf.cast(self.coverage_kernel[0], past.dtype)
-        return past[..., tf.newaxis] * kernel
+        return tf.expand_dims(past, -1) * kernel

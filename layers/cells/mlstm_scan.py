@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_recurrent.layers.known_shape import known_shape
 from keras_recurrent.layers.linear_scan import before, last_of, linear_scan
 from keras_recurrent.layers.recurrence import recurrence
 
@@ -52,10 +53,10 @@ def mlstm_scan(
     c, n, m = states
     time = tf.shape(q)[0]
     v = tf.concat([v, tf.ones_like(v[..., :1])], axis=-1)
-    c = tf.concat([c, n[..., tf.newaxis, :]], axis=-2)  # (B, heads, d + 1, d)
+    c = tf.concat([c, tf.expand_dims(n, -2)], axis=-2)  # (B, heads, d + 1, d)
     if mask is not None:
-        log_i = tf.where(mask[..., tf.newaxis], log_i, -float("inf"))
-        log_f = tf.where(mask[..., tf.newaxis], log_f, 0.0)
+        log_i = tf.where(tf.expand_dims(mask, -1), log_i, -float("inf"))
+        log_f = tf.where(tf.expand_dims(mask, -1), log_f, 0.0)
     # (N, B, heads, L, d) and (N, B, heads, L), N chunks of L time steps.
     q, k, v, log_f = (_cut(x) for x in (q, k, v, log_f))
     log_i = _cut(log_i, -float("inf"))
@@ -63,25 +64,26 @@ def mlstm_scan(
     total = tf.cumsum(log_f, axis=-1)  # F
     whole = total[..., -1]
     # What each time step leaves at the end of its chunk.
-    ends = whole[..., tf.newaxis] - total + log_i
+    ends = tf.expand_dims(whole, -1) - total + log_i
     m_end = _stabilisers(
         whole, tf.reduce_max(ends, axis=-1), m
     )  # (N, B, heads)
     m_start = before(m_end, m)
-    ends = tf.exp(ends - m_end[..., tf.newaxis])[..., tf.newaxis]
+    ends = tf.expand_dims(tf.exp(ends - tf.expand_dims(m_end, -1)), -1)
     written = tf.matmul(v * ends, k, transpose_a=True)
-    kept = tf.exp(whole + m_start - m_end)[..., tf.newaxis, tf.newaxis]
+    kept = tf.expand_dims(tf.exp(whole + m_start - m_end), -1)
+    kept = tf.expand_dims(kept, -1)
     c_end = linear_scan(kept * tf.ones_like(written), written, c)
 
     # What each time step leaves at those behind it in its chunk.
-    paths = total[..., tf.newaxis] + (log_i - total)[..., tf.newaxis, :]
+    paths = tf.expand_dims(total, -1) + tf.expand_dims(log_i - total, -2)
     length = tf.shape(q)[3]
     past = tf.linalg.band_part(tf.ones((length, length)), -1, 0) > 0
     # Before the exponential, which is infinite for the future.
     paths = tf.where(past, paths, -float("inf"))  # (N, B, heads, L, L)
-    start = total + m_start[..., tf.newaxis]
+    start = total + tf.expand_dims(m_start, -1)
     m_t = tf.stop_gradient(tf.maximum(start, tf.reduce_max(paths, axis=-1)))
-    m_t, start = m_t[..., tf.newaxis], start[..., tf.newaxis]
+    m_t, start = tf.expand_dims(m_t, -1), tf.expand_dims(start, -1)
     weights = tf.exp(paths - m_t) * tf.matmul(q, k, transpose_b=True)
     values = tf.matmul(weights, v) + tf.exp(start - m_t) * tf.matmul(
         q, before(c_end, c), transpose_b=True
@@ -91,7 +93,7 @@ def mlstm_scan(
 
     read = tf.transpose(read, (0, 3, 1, 2, 4))  # (N, L, B, heads, d)
     shape = tf.concat([[-1], tf.shape(read)[2:]], axis=0)
-    read = tf.ensure_shape(tf.reshape(read, shape)[:time], inputs[0].shape)
+    read = known_shape(tf.reshape(read, shape)[:time], inputs[0].shape)
     c = last_of(c_end, c)
     return read, [c[..., :-1, :], c[..., -1, :], last_of(m_end, m)]
 
@@ -114,7 +116,7 @@ def _cut(x: Any, padding: float = 0.0) -> Any:
     padded = tf.pad(x, paddings, constant_values=padding)
     shape = tf.concat([[number, length], tf.shape(x)[1:]], axis=0)
     chunks = tf.reshape(padded, shape)
-    chunks = tf.ensure_shape(chunks, (None, None, *x.shape[1:]))
+    chunks = known_shape(chunks, (None, None, *x.shape[1:]))
     return tf.transpose(chunks, (0, 2, 3, 1, *range(4, x.shape.rank + 1)))
 
 

@@ -4,6 +4,7 @@ A new layer is one line in `LAYERS`; cells are found by their registry.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -81,6 +82,13 @@ LAYERS = {
     ),
     "luong_attention_monotonic": Case(
         lambda **k: LuongAttention(2, probability_fn="monotonic", **k),
+        {"memory": tf.TensorSpec((T, D)), "query": tf.TensorSpec((6, 2))},
+        "memory_mask",
+    ),
+    "luong_attention_monotonic_recursive": Case(
+        lambda **k: LuongAttention(
+            2, probability_fn=Monotonic("recursive"), **k
+        ),
         {"memory": tf.TensorSpec((T, D)), "query": tf.TensorSpec((6, 2))},
         "memory_mask",
     ),
@@ -190,6 +198,43 @@ def unknown_sizes(tensor: Any) -> tf.TensorSpec:
 
 def takes_training(layer: keras.Layer, training: bool) -> dict[str, bool]:
     return {"training": training} if layer._call_has_training_arg else {}
+
+
+# What LiteRT has no operations for, nor has it for them in Keras's layers.
+NOT_IN_LITERT = {
+    "lru_cell": "complex numbers",
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+def test_converts_to_litert(
+    case: Case,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Any,
+) -> None:
+    """To its built-in operations alone, for any number of time steps.
+
+    Where it fails, `tf.expand_dims` in place of `tf.newaxis` may help, and
+    `known_shape` in place of `tf.ensure_shape`.
+    """
+    name = request.node.callspec.params["case"]
+    if name in NOT_IN_LITERT:
+        pytest.skip(f"LiteRT has no {NOT_IN_LITERT[name]}")
+    # Smaller graphs, which are converted sooner.
+    scan = sys.modules["keras_recurrent.layers.linear_scan"]
+    monkeypatch.setattr(scan, "_BLOCK", 2)
+    model, arguments = functional(case, case.make(), True), data(case, True)
+    path = tmp_path / "model.tflite"
+    model.export(
+        path,
+        format="litert",
+        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]},
+        verbose=False,
+    )
+    runner = tf.lite.Interpreter(str(path)).get_signature_runner()
+    outputs = runner(**arguments)
+    assert_close([outputs[key] for key in sorted(outputs)], model(arguments))
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
