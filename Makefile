@@ -1,17 +1,15 @@
 # `make help` lists the targets. All of them work in .venv, which is made on
-# first use and brought up to date whenever pyproject.toml changes.
+# first use and brought up to date whenever pyproject.toml or setup.py changes.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := layers models pipelines tuning
-LINKS := $(PACKAGES:%=src/keras_recurrent/%)
 
-.PHONY: help demo test check bench-layers bench-seq2seq
+.PHONY: help demo test check bench-layers bench-learning bench-seq2seq
 .DEFAULT_GOAL := help
 
 help:  ## Show this help.
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed  ## Search, train, evaluate and export a model (about 6 minutes).
 	$(BIN)/keras-recurrent demo
@@ -19,7 +17,7 @@ demo: $(VENV)/installed  ## Search, train, evaluate and export a model (about 6 
 test: $(VENV)/installed  ## Run the tests.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-check: $(VENV)/installed $(LINKS)  ## Lint, check the format and the types.
+check: $(VENV)/installed  ## Lint, check the format and the types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -27,6 +25,12 @@ check: $(VENV)/installed $(LINKS)  ## Lint, check the format and the types.
 bench-layers: $(VENV)/installed .bench/torch/installed  ## Race our layers against Keras's and PyTorch's (about 10 minutes).
 	$(BIN)/python benchmarks/layers.py --torch .bench/torch/bin/python
 	$(BIN)/python benchmarks/scan_cells.py
+
+# Multi30k is for research and education only, so it does not come along.
+MULTI30K ?= multi30k
+bench-learning: $(VENV)/installed  ## See that every default learns (some hours; goes on where it was): MULTI30K=folder.
+	$(BIN)/python -m pip install -qq 'sentencepiece>=0.2,<0.3'
+	$(BIN)/python benchmarks/learning.py $(MULTI30K)
 
 bench-seq2seq: $(VENV)/installed .bench/joeynmt/installed .bench/addons/installed  ## Race our encoder-decoder against Joey NMT's and tensorflow-addons'.
 	$(BIN)/python benchmarks/seq2seq.py --joeynmt .bench/joeynmt/bin/python --addons .bench/addons/bin/python
@@ -48,7 +52,7 @@ bench-seq2seq: $(VENV)/installed .bench/joeynmt/installed .bench/addons/installe
 	.bench/addons/bin/python -m pip install -qq tensorflow-cpu==2.15.1 tensorflow-addons==0.23.0 'numpy<2'
 	@touch $@
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	|| { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is" \
 	"$$($(PYTHON) --version 2>&1). Another one: make PYTHON=python3.12 ..."; \
@@ -61,7 +65,3 @@ $(VENV)/installed: pyproject.toml
 	@echo "Installing keras-recurrent and what it needs into $(VENV) ..."
 	$(BIN)/python -m pip install -qq --editable '.[dev]'
 	@touch $@
-
-# Type checkers do not know that the root folders are sub-packages.
-$(LINKS): src/keras_recurrent/%:
-	@ln -sfn ../../$* $@

@@ -7,6 +7,9 @@ Shapes in this package are written with these letters:
     M  memory features  A  attention units
 
 Time-major tensors are marked as such; everything else is batch-major.
+
+Import this package before `keras.saving.load_model` reads a file with one of
+these layers in it.
 """
 
 from keras_recurrent.layers.attention.attention import Attention as Attention
@@ -75,8 +78,10 @@ from keras_recurrent.layers.cells.slstm_cell import SLSTMCell as SLSTMCell
 from keras_recurrent.layers.cells.sru_cell import SRUCell as SRUCell
 from keras_recurrent.layers.cells.star_cell import STARCell as STARCell
 from keras_recurrent.layers.cudnn_rnn import without_cudnn as without_cudnn
+from keras_recurrent.layers.for_export import for_export as for_export
 from keras_recurrent.layers.gru import GRU as GRU
 from keras_recurrent.layers.linear_scan import linear_scan as linear_scan
 from keras_recurrent.layers.lstm import LSTM as LSTM
+from keras_recurrent.layers.plain_loops import plain_loops as plain_loops
 from keras_recurrent.layers.rnn import RNN as RNN
 from keras_recurrent.layers.simple_rnn import SimpleRNN as SimpleRNN

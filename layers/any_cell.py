@@ -87,6 +87,7 @@ def run_any_cell(
         states,
         _nothing(cell, sequences),
         None if mask is None else swap_batch_and_time(tf.cast(mask, tf.bool)),
+        return_sequences=return_sequences,
         zero_output_for_mask=zero_output_for_mask,
         unroll=unroll,
     )

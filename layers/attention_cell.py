@@ -1,5 +1,6 @@
 """A stack of recurrent cells that looks at a memory at each step."""
 
+from collections import deque
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
@@ -21,7 +22,10 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     Gate,
     RecurrentCell,
 )
+from keras_recurrent.layers.check_built import check_built
 from keras_recurrent.layers.linear_scan import before
+from keras_recurrent.layers.parts import parts_of
+from keras_recurrent.layers.plain_loops import are_plain
 from keras_recurrent.layers.product import product
 from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
 from keras_recurrent.layers.run_cell import run_cell
@@ -82,11 +86,29 @@ class AttentionCell(keras.Layer):
 
     Raises:
         ValueError: `query` is not one of the two; nothing would read what
-            attention makes; or cells of a residual stack differ in size.
+            attention makes; cells of a residual stack differ in size; or the
+            cell is used before it is built.
 
     References:
         Bahdanau et al. (2015), arXiv:1409.0473.
         Luong et al. (2015), arXiv:1508.04025.
+
+    Example:
+
+    >>> from keras_recurrent.layers import BahdanauAttention, GRUCell
+    >>> cell = AttentionCell(GRUCell(6), BahdanauAttention(5), units=4)
+    >>> cell.build((None, 3), (None, None, 8))
+    >>> memory = cell.prepare_memory(tf.ones((2, 7, 8)))
+    >>> state = cell.get_initial_state(memory)
+    >>> output, alignments, state = cell(tf.ones((2, 3)), state, memory)
+    >>> output.shape.as_list(), alignments.shape.as_list()
+    ([2, 4], [2, 7])
+
+    All time steps of known inputs:
+
+    >>> outputs, alignments = cell.run(tf.ones((2, 9, 3)), state, memory)
+    >>> outputs.shape.as_list(), alignments.shape.as_list()
+    ([2, 9, 4], [2, 9, 7])
     """
 
     def __init__(
@@ -133,6 +155,11 @@ class AttentionCell(keras.Layer):
         self.output_attention = output_attention
         self.residual = residual
 
+    @property
+    def layers(self) -> deque[keras.Layer]:
+        """The parts, for `summary(expand_nested=True)`."""
+        return parts_of(self)
+
     def build(self, input_shape: Any, memory_shape: Any) -> None:
         """Build all parts.
 
@@ -152,7 +179,7 @@ class AttentionCell(keras.Layer):
         if self.query == "previous_state":
             size += self._context_size
         if self.input_feeding:
-            size += self.attention_size
+            size += self.units or self._context_size
         self.input_sizes = []
         for cell in self.cells:
             self.input_sizes.append(size)
@@ -198,7 +225,10 @@ class AttentionCell(keras.Layer):
     @property
     def attention_size(self) -> int:
         """Size N of what attention makes, y."""
-        return self.units or self._context_size
+        if self.units:
+            return self.units
+        self._check_built()
+        return self._context_size
 
     @property
     def output_size(self) -> int:
@@ -206,6 +236,11 @@ class AttentionCell(keras.Layer):
         if self.output_attention:
             return self.attention_size
         return self.cells[-1].output_size
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # Keras would build it for the shapes of a prepared memory.
+        self._check_built()
+        return super().__call__(*args, **kwargs)
 
     def call(
         self,
@@ -234,6 +269,7 @@ class AttentionCell(keras.Layer):
         Returns:
             (…, P).
         """
+        self._check_built()
         cell, size = self.cells[0], inputs.shape[-1]
         if not cell.projects_by_product:
             return inputs
@@ -266,6 +302,7 @@ class AttentionCell(keras.Layer):
             The outputs (B, T, N) and the alignments (B, T, S), a list of them
             if there are several attentions.
         """
+        self._check_built()
         memories = self._of_each(memory)
         if self.query == "new_state" and not self.input_feeding:
             return self._run_cells_first(sequences, state, memories, training)
@@ -283,6 +320,7 @@ class AttentionCell(keras.Layer):
             mask: (B, S), boolean, True at the positions that count, or None;
                 if there are several attentions a list, or None.
         """
+        self._check_built()
         count = len(self.attentions)
         masks = [None] * count if mask is None else self._of_each(mask)
         memories = [
@@ -360,6 +398,9 @@ class AttentionCell(keras.Layer):
             )
         )
 
+    def _check_built(self) -> None:
+        check_built(self, "`build(input_shape, memory_shape)`")
+
     def _run_cells_first(
         self,
         sequences: Any,
@@ -398,7 +439,7 @@ class AttentionCell(keras.Layer):
             self.project_inputs(swap_batch_and_time(sequences), dropout[0][0]),
             *self._noise(shape, memories, training),
         )
-        in_graph = not tf.executing_eagerly()
+        in_graph = not (tf.executing_eagerly() or are_plain())
         if training and in_graph and self._is_linear:
             asked = self._positions_of_outputs(state)
             if asked is not None:

@@ -17,6 +17,7 @@ def recurrence(
     outputs: Any,
     mask: Any = None,
     *,
+    return_sequences: bool = True,
     zero_output_for_mask: bool = False,
     unroll: bool = False,
 ) -> tuple[Any, Any, Any]:
@@ -39,13 +40,14 @@ def recurrence(
         outputs: The output before the first time step (what masked steps at
             the beginning return), a nested structure of (B, …).
         mask: (T, B), boolean, or None.
+        return_sequences: Whether the outputs of all time steps are needed.
         zero_output_for_mask: Whether masked time steps put out zeros.
         unroll: Whether the graph repeats the step for each time step rather
             than looping; the number of time steps must be known.
 
     Returns:
-        The outputs of all time steps (T, B, …), the last one (B, …), and the
-        final states.
+        The outputs of all time steps (T, B, …), or None without
+        `return_sequences`; the last one (B, …), and the final states.
     """
     time = tf.shape(tf.nest.flatten(inputs)[0])[0]
     static_time = tf.nest.flatten(inputs)[0].shape[0]
@@ -57,9 +59,11 @@ def recurrence(
 
     input_arrays = tf.nest.map_structure(array_of, inputs)
     mask_array = None if mask is None else array_of(mask)
-    output_arrays = tf.nest.map_structure(
-        lambda value: _array_like(value, time), outputs
-    )
+    output_arrays: Any = ()
+    if return_sequences:
+        output_arrays = tf.nest.map_structure(
+            lambda value: _array_like(value, time), outputs
+        )
 
     def body(t: Any, arrays: Any, last: Any, states: Any) -> tuple:
         output, new_states = step(
@@ -72,9 +76,10 @@ def recurrence(
                 last = tf.nest.map_structure(tf.zeros_like, output)
             output = hold(live, output, last)
             new_states = hold(live, new_states, states)
-        arrays = tf.nest.map_structure(
-            lambda array, value: array.write(t, value), arrays, output
-        )
+        if return_sequences:
+            arrays = tf.nest.map_structure(
+                lambda array, value: array.write(t, value), arrays, output
+            )
         return t + 1, arrays, output, new_states
 
     loop = (tf.constant(0), output_arrays, outputs, states)
@@ -86,6 +91,8 @@ def recurrence(
             lambda t, *_: t < time, body, loop, maximum_iterations=time
         )
     _, output_arrays, last, states = loop
+    if not return_sequences:
+        return None, last, states
 
     def sequence_of(array: Any, value: Any) -> Any:
         sequence = stack(array, tf.shape(value))
@@ -125,7 +132,7 @@ def stack(array: Any, shape: Any) -> Any:
         array: Array over time of (B, …).
         shape: The shape (B, …), a tensor.
     """
-    if tf.executing_eagerly():
+    if tf.executing_eagerly() or array.element_shape.is_fully_defined():
         return array.stack()
     return tf.raw_ops.TensorListStack(
         input_handle=array.flow, element_shape=shape, element_dtype=array.dtype

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
 from keras_recurrent.layers.linear_scan import last_of
+from keras_recurrent.layers.plain_loops import are_plain
 from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
 from keras_recurrent.layers.side_by_side import side_by_side
 from keras_recurrent.layers.trained_loop import trained_loop
@@ -100,7 +101,10 @@ def _run(
         mask = swap_batch_and_time(tf.cast(mask, tf.bool))
     # XLA would compile a graph for each length; one is enough if it is known.
     jit_compile = bool(
-        training and not tf.executing_eagerly() and sequences.shape[1]
+        training
+        and not tf.executing_eagerly()
+        and not are_plain()
+        and sequences.shape[1]
     )
     if cell.parallel:
         scan = cell.scan
@@ -114,7 +118,7 @@ def _run(
         if not return_sequences:
             nothing = tf.zeros((batch_size, cell.output_size), output.dtype)
             output = last_of(output, nothing)
-    elif not training or unroll or tf.executing_eagerly():
+    elif not training or unroll or tf.executing_eagerly() or are_plain():
 
         def run(over_time: Any, states: Any) -> tuple[Any, Any]:
             projected, mask = over_time
@@ -126,6 +130,7 @@ def _run(
                 states,
                 tf.zeros((rows, cell.output_size), cell.compute_dtype),
                 mask,
+                return_sequences=return_sequences,
                 zero_output_for_mask=zero_output_for_mask,
                 unroll=unroll,
             )

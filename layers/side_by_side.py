@@ -6,8 +6,10 @@ Eagerly there is nothing to run side by side, and on a GPU one large step is
 better than two small ones: there the batch stays whole.
 """
 
+import contextlib
+import contextvars
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -16,6 +18,23 @@ from keras_recurrent.layers.known_shape import known_shape
 
 # Fewer rows than this do not repay a loop of their own.
 _ROWS_PER_LOOP = 8
+# Nor do more loops than this, where the number of rows is not known.
+_MOST_LOOPS = 16
+
+_allowed = contextvars.ContextVar("loops side by side", default=True)
+
+
+@contextlib.contextmanager
+def one_loop() -> Iterator[None]:
+    """Make one loop in this context, whatever number of cores there is.
+
+    For graphs that are to run on other machines than this one.
+    """
+    token = _allowed.set(False)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
 
 
 def side_by_side(
@@ -46,12 +65,16 @@ def sizes_of_parts(sequence: Any) -> list[Any]:
     Known sizes stay known, for simpler graphs.
     """
     rows = sequence.shape[1]
-    if tf.executing_eagerly() or tf.config.list_logical_devices("GPU"):
+    if (
+        tf.executing_eagerly()
+        or not _allowed.get()
+        or tf.config.list_logical_devices("GPU")
+    ):
         return [rows]
     cores = tf.config.threading.get_intra_op_parallelism_threads()
     parts = cores or os.cpu_count() or 1
     if rows is None:
-        rows = tf.shape(sequence)[1]
+        rows, parts = tf.shape(sequence)[1], min(parts, _MOST_LOOPS)
     else:
         parts = max(1, min(parts, rows // _ROWS_PER_LOOP))
     ends = [rows * part // parts for part in range(parts + 1)]

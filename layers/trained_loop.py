@@ -167,7 +167,8 @@ def _once(gradients: list[Any]) -> list[Any]:
         def refuse(*_: Any) -> Any:
             raise NotImplementedError(
                 "Recurrent layers have no gradient of the gradient in "
-                "training. Call the layer with `training=False`."
+                "training. Call them within `keras_recurrent.layers."
+                "plain_loops()`."
             )
 
         return [tf.identity(tensor) for tensor in tensors], refuse

@@ -5,6 +5,9 @@ Shapes in this package are written with these letters:
     B  batch           S  source steps      T  target steps
     E  embedding size  U  units             V  vocabulary size
     M  memory size     K  hypotheses kept   L  longest output
+
+Import this package before `keras.saving.load_model` reads a file with one of
+these models in it.
 """
 
 from keras_recurrent.models.decoder import Decoder as Decoder
@@ -28,6 +31,9 @@ from keras_recurrent.models.decoding.scoring import (
 from keras_recurrent.models.encoder import Encoder as Encoder
 from keras_recurrent.models.guided_attention import (
     guided_attention_loss as guided_attention_loss,
+)
+from keras_recurrent.models.learning_check import (
+    LearningCheck as LearningCheck,
 )
 from keras_recurrent.models.masked_accuracy import (
     MaskedAccuracy as MaskedAccuracy,

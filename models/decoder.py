@@ -1,8 +1,10 @@
 """From a memory to the next token."""
 
+from collections import deque
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_recurrent.layers import (
@@ -14,7 +16,18 @@ from keras_recurrent.layers import (
 from keras_recurrent.layers.attention import ATTENTIONS
 from keras_recurrent.layers.attention_cell import Query
 from keras_recurrent.layers.cells import get_cell
+from keras_recurrent.layers.check_built import check_built
+from keras_recurrent.layers.parts import parts_of
 from keras_recurrent.layers.product import product
+from keras_recurrent.models.embedding import token_embedding
+from keras_recurrent.models.inner_policies import (
+    inner_policies,
+    set_inner_policies,
+)
+from keras_recurrent.models.token_frequencies import (
+    count_tokens,
+    log_frequencies,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -27,6 +40,16 @@ class Decoder(keras.Layer):
     where y_t = tanh(W_y·[context_t, state_t]) comes from `AttentionCell`. The
     cells start from the encoder's summary: state_0 = tanh(W_0·summary + b_0),
     one such projection for each state.
+
+    **Frequencies of tokens.** The first thing a model learns is how frequent
+    tokens are. From b = 0 an optimizer such as Adam, which moves each weight
+    by as much, gets there soonest through y: all units of y are pushed to ±1,
+    the same for every token, and there the gradient of tanh is gone for good.
+    From some hundred tokens on that happens within the first epoch. So b is
+    to start as the logarithms of these frequencies, see `adapt`; `Seq2Seq.fit`
+    does so by itself. (Compared on 5,000 sentence pairs with 5,978 tokens,
+    the validation loss after 3 epochs: b = 0 6.02; a y without tanh, b = 0,
+    which does learn, 4.68; b = log frequencies 4.68; both together 4.62.)
 
     Args:
         vocabulary_size: Number V of token ids; id 0 is padding.
@@ -59,8 +82,16 @@ class Decoder(keras.Layer):
 
     Raises:
         ValueError: `num_layers` is not positive; `cell`, `attention` or
-            `query` is no such name; or embeddings are tied that are not of
-            size U.
+            `query` is no such name; embeddings are tied that are not of
+            size U; or what needs weights comes before `start` or a call.
+
+    Example:
+
+    >>> decoder = Decoder(vocabulary_size=20, embedding_dim=8, units=16)
+    >>> ids = tf.constant([[2, 9, 4], [2, 5, 0]])
+    >>> memory, summary = tf.ones((2, 7, 32)), tf.ones((2, 32))
+    >>> decoder(ids, memory, summary).shape
+    TensorShape([2, 3, 20])
     """
 
     def __init__(
@@ -106,8 +137,8 @@ class Decoder(keras.Layer):
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         dtype = self.dtype_policy
-        self.embedding = keras.layers.Embedding(
-            vocabulary_size, embedding_dim, dtype=dtype
+        self.embedding = token_embedding(
+            vocabulary_size, embedding_dim, dtype, tied=tie_embeddings
         )
         self.attention_cell = AttentionCell(
             [
@@ -140,10 +171,15 @@ class Decoder(keras.Layer):
             else keras.layers.Dense(vocabulary_size, dtype=dtype)
         )
 
+    @property
+    def layers(self) -> deque[keras.Layer]:
+        """The parts, for `summary(expand_nested=True)`."""
+        return parts_of(self)
+
     def build(
         self, ids_shape: Any, memory_shape: Any, summary_shape: Any
     ) -> None:
-        self.embedding.build()
+        self.embedding.build((None, None))
         self.attention_cell.build((None, self.embedding_dim), memory_shape)
         for bridge in self.bridges:
             bridge.build(summary_shape)
@@ -171,11 +207,64 @@ class Decoder(keras.Layer):
         )
         return self.logits(outputs) if project else (outputs, alignments)
 
+    def adapt(self, labels: Any) -> None:
+        """Start from the frequencies of tokens: set b to their logarithms.
+
+        To be called before training, like `adapt` of Keras's layers.
+
+        Args:
+            labels: Integers of any shape, also ragged, 0 where padded: those
+                that the decoder is to learn, or enough of them to know how
+                frequent the frequent ones are.
+
+        Raises:
+            ValueError: the labels are no integers, not in the vocabulary, or
+                all padding; or there is no b yet, as nothing is built.
+        """
+        self.adapt_to_counts(count_tokens(labels, self.vocabulary_size))
+
+    def adapt_to_counts(self, counts: np.ndarray) -> None:
+        """Do the same for counts (V,) of the tokens."""
+        if not counts.any():
+            raise ValueError("There are no labels but padding to adapt to.")
+        self._bias_variable.assign(log_frequencies(counts))
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether b is no longer what it was when it was made."""
+        return keras.ops.convert_to_numpy(self._bias_variable).any()
+
+    def compute_output_shape(
+        self, ids_shape: Any, memory_shape: Any, summary_shape: Any
+    ) -> tuple[Any, ...]:
+        return (*ids_shape, self.vocabulary_size)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        # Without `project` the outputs are others.
+        return keras.Operation.compute_output_spec(self, *args, **kwargs)
+
     def logits(self, outputs: Any) -> Any:
         """Return the logits (…, V), float32, of y (…, U)."""
+        layer = self.output_layer
+        if layer is not None and not self.projects_by_product:
+            self._check_built()
+            return tf.cast(layer(outputs), tf.float32)
         kernel, bias = self._output_weights()
         logits = product(outputs, kernel, bias, transposed=self.tie_embeddings)
         return tf.cast(logits, tf.float32)
+
+    @property
+    def projects_by_product(self) -> bool:
+        """Whether the logits are one product with `output_weights`.
+
+        An output layer that is quantized, or has a policy of its own, does it
+        in its own way.
+        """
+        layer = self.output_layer
+        return layer is None or (
+            layer.quantization_mode is None
+            and layer.compute_dtype == self.compute_dtype
+        )
 
     def output_weights(self) -> tuple[Any, Any]:
         """Return W (U, V) and b (V,), of the dtype that is computed in."""
@@ -192,6 +281,8 @@ class Decoder(keras.Layer):
             summary: (B, N).
             memory_mask: (B, S), boolean, True at the positions that count.
         """
+        if not self.built:
+            self.build((None, None), memory.shape, summary.shape)
         bridged = (bridge(summary) for bridge in self.bridges)
         cells = []
         for stacked in self.attention_cell.cells:
@@ -208,8 +299,8 @@ class Decoder(keras.Layer):
         Worth making where there are many more tokens to read than there are
         in the vocabulary.
         """
-        embeddings = tf.cast(self.embedding.embeddings, self.compute_dtype)
-        return self.attention_cell.project_inputs(embeddings)
+        self._check_built()
+        return self.attention_cell.project_inputs(self._embeddings())
 
     def step(
         self,
@@ -232,6 +323,7 @@ class Decoder(keras.Layer):
             The logits (R, V) in float32, the alignments (R, S) and the new
             state.
         """
+        self._check_built()
         if table is None:
             inputs = self.embedding(ids)
         else:
@@ -242,7 +334,7 @@ class Decoder(keras.Layer):
         return self.logits(output), alignments, state
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
+        config = super().get_config() | {
             "vocabulary_size": self.vocabulary_size,
             "embedding_dim": self.embedding_dim,
             "units": self.units,
@@ -255,16 +347,54 @@ class Decoder(keras.Layer):
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
         }
+        policies = inner_policies(self, self._keras_layers())
+        return config | ({"policies": policies} if policies else {})
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Decoder":
         attention = keras.saving.deserialize_keras_object(config["attention"])
-        return cls(**(config | {"attention": attention}))
+        arguments = config | {"attention": attention}
+        policies = arguments.pop("policies", {})
+        decoder = cls(**arguments)
+        set_inner_policies(decoder._keras_layers(), policies)
+        return decoder
+
+    def _keras_layers(self) -> dict[str, keras.Layer]:
+        layers = {"embedding": self.embedding}
+        if self.output_layer is not None:
+            layers["output_layer"] = self.output_layer
+        for i, bridge in enumerate(self.bridges):
+            layers[f"bridge_{i}"] = bridge
+        return layers
+
+    def _embeddings(self) -> Any:
+        """Return the embeddings (V, E), of the dtype that is computed in."""
+        embedding = self.embedding
+        embeddings = (
+            embedding.embeddings
+            if embedding.quantization_mode is None
+            # What the layer has then is no embeddings yet.
+            else embedding(tf.range(self.vocabulary_size))
+        )
+        return tf.cast(embeddings, self.compute_dtype)
+
+    def _check_built(self) -> None:
+        check_built(
+            self, "`start`, or `build(ids_shape, memory_shape, summary_shape)`,"
+        )
+
+    @property
+    def _bias_variable(self) -> keras.Variable:
+        self._check_built()
+        if self.output_layer is None:
+            return self.output_bias
+        return self.output_layer.bias
 
     def _output_weights(self) -> tuple[Any, Any]:
         """Return W, transposed if it is that of the embeddings, and b."""
+        self._check_built()
         if self.output_layer is None:
-            kernel, bias = self.embedding.embeddings, self.output_bias
+            kernel, bias = self._embeddings(), self.output_bias
         else:
             kernel, bias = self.output_layer.kernel, self.output_layer.bias
         dtype = self.compute_dtype

@@ -1,5 +1,6 @@
 """From token ids to a memory."""
 
+from collections import deque
 from typing import Any
 
 import keras
@@ -7,6 +8,12 @@ import tensorflow as tf
 
 from keras_recurrent.layers import GRU, LSTM, RNN
 from keras_recurrent.layers.cells import get_cell
+from keras_recurrent.layers.parts import parts_of
+from keras_recurrent.models.embedding import token_embedding
+from keras_recurrent.models.inner_policies import (
+    inner_policies,
+    set_inner_policies,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -71,8 +78,8 @@ class Encoder(keras.Layer):
         self.bidirectional = bidirectional
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
-        self.embedding = keras.layers.Embedding(
-            vocabulary_size, embedding_dim, dtype=self.dtype_policy
+        self.embedding = token_embedding(
+            vocabulary_size, embedding_dim, self.dtype_policy
         )
         self.forward_layers = self._make_layers(backward=False)
         self.backward_layers = (
@@ -96,8 +103,13 @@ class Encoder(keras.Layer):
         sizes = keras.tree.flatten(cell.state_size)
         return self.directions * sum(sizes[i] for i in cell.free_states)
 
+    @property
+    def layers(self) -> deque[keras.Layer]:
+        """The parts, for `summary(expand_nested=True)`."""
+        return parts_of(self)
+
     def build(self, input_shape: Any = None) -> None:
-        self.embedding.build()
+        self.embedding.build((None, None))
         size = self.embedding_dim
         for layers in self._levels():
             for layer in layers:
@@ -121,11 +133,20 @@ class Encoder(keras.Layer):
             memory = tf.concat(sequences, axis=-1)
         return memory, tf.concat(summary, axis=-1)
 
+    def compute_output_shape(
+        self, input_shape: Any
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        memory = (*input_shape, self.memory_size)
+        return memory, (input_shape[0], self.summary_size)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        return keras.Operation.compute_output_spec(self, *args, **kwargs)
+
     def compute_mask(self, ids: Any, mask: Any = None) -> tuple[Any, None]:
         return mask, None
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
+        config = super().get_config() | {
             "vocabulary_size": self.vocabulary_size,
             "embedding_dim": self.embedding_dim,
             "units": self.units,
@@ -135,6 +156,19 @@ class Encoder(keras.Layer):
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
         }
+        policies = inner_policies(self, self._keras_layers())
+        return config | ({"policies": policies} if policies else {})
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Encoder":
+        arguments = dict(config)
+        policies = arguments.pop("policies", {})
+        encoder = cls(**arguments)
+        set_inner_policies(encoder._keras_layers(), policies)
+        return encoder
+
+    def _keras_layers(self) -> dict[str, keras.Layer]:
+        return {"embedding": self.embedding}
 
     def _make_layers(self, backward: bool) -> list[RNN]:
         cell_arguments = {

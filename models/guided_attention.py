@@ -6,7 +6,9 @@ import keras
 import tensorflow as tf
 
 
-def guided_attention_loss(alignments: Any, reference: Any) -> Any:
+def guided_attention_loss(
+    alignments: Any, reference: Any, count: Any = None
+) -> Any:
     """Return the cross-entropy of alignments with the true ones.
 
         loss = −Σ_s r_ts log a_ts,  averaged over the target tokens t with
@@ -17,6 +19,8 @@ def guided_attention_loss(alignments: Any, reference: Any) -> Any:
         reference: (B, T, S), not negative: which source positions belong to
             each target token. Rows of zeros are of tokens of which nothing is
             known, and of padding.
+        count: What to divide by in place of the number of tokens with any
+            reference, see `num_guided`; for one of several replicas.
 
     Returns:
         A scalar, float32; zero if nothing is known at all.
@@ -30,7 +34,16 @@ def guided_attention_loss(alignments: Any, reference: Any) -> Any:
     reference = tf.math.divide_no_nan(reference, total)
     # A position that gets nothing at all has a gradient neither.
     log = tf.math.log(tf.maximum(alignments, keras.config.epsilon()))
-    return tf.math.divide_no_nan(
-        -tf.reduce_sum(reference * log),
-        tf.math.count_nonzero(total, dtype=tf.float32),
-    )
+    if count is None:
+        count = num_guided(reference)
+    return tf.math.divide_no_nan(-tf.reduce_sum(reference * log), count)
+
+
+def num_guided(reference: Any) -> Any:
+    """Return the number of target tokens with any reference, float32.
+
+    Args:
+        reference: (B, T, S), as above.
+    """
+    known = tf.reduce_any(reference != 0, axis=-1)
+    return tf.math.count_nonzero(known, dtype=tf.float32)

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_recurrent.models.token_weights import token_weights_of
+
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
 class MaskedAccuracy(keras.metrics.Mean):
@@ -13,6 +15,18 @@ class MaskedAccuracy(keras.metrics.Mean):
     Call arguments:
         y_true: (B, T), integer labels.
         y_pred: (B, T, V), logits; or (B, T), the predicted tokens.
+        sample_weight: (B,), (B, 1) or (B, T), or None.
+
+    Raises:
+        ValueError: `sample_weight` is of another shape.
+
+    Example:
+
+    >>> accuracy = MaskedAccuracy()
+    >>> labels, predicted = tf.constant([[4, 5, 0]]), tf.constant([[4, 7, 0]])
+    >>> accuracy.update_state(labels, predicted)
+    >>> float(accuracy.result())
+    0.5
     """
 
     def __init__(self, name: str = "accuracy", dtype: Any = None) -> None:
@@ -29,5 +43,5 @@ class MaskedAccuracy(keras.metrics.Mean):
         right = tf.equal(best, labels)
         weight = tf.cast(labels != 0, self.dtype)
         if sample_weight is not None:
-            weight = weight * tf.cast(sample_weight, self.dtype)
+            weight *= token_weights_of(sample_weight, labels, self.dtype)
         super().update_state(tf.cast(right, self.dtype), weight)

@@ -5,6 +5,11 @@ from typing import Any, Literal, get_args
 import keras
 import tensorflow as tf
 
+from keras_recurrent.models.token_weights import (
+    sum_over_replicas,
+    token_weights_of,
+)
+
 AverageOver = Literal["tokens", "time", "batch"]
 
 
@@ -15,7 +20,8 @@ class MaskedCrossentropy(keras.losses.Loss):
         loss = −Σ_v q_v log softmax(logits)_v
         q    = (1 − ε)·onehot(label) + ε / V      ε: `label_smoothing`
 
-    Tokens whose label is 0, the padding, count neither above nor below.
+    Tokens whose label is 0, the padding, count neither above nor below. The
+    batch is that of all replicas, if a strategy of `tf.distribute` has several.
 
     Args:
         label_smoothing: ε, 0 <= ε < 1 (Szegedy et al. 2016, section 7).
@@ -35,8 +41,8 @@ class MaskedCrossentropy(keras.losses.Loss):
         sample_weight: (B,), (B, 1) or (B, T), or None.
 
     Raises:
-        ValueError: `label_smoothing` is not in [0, 1), or `average_over` is
-            not one of the three.
+        ValueError: `label_smoothing` is not in [0, 1), `average_over` is not
+            one of the three, or `sample_weight` is of another shape.
 
     Example:
 
@@ -97,13 +103,11 @@ class MaskedCrossentropy(keras.losses.Loss):
         Args:
             y_true, sample_weight: As in a call.
         """
-        real = tf.cast(tf.cast(y_true, tf.int32) != 0, self.dtype)
+        y_true = tf.convert_to_tensor(y_true)
+        real = tf.cast(y_true != 0, self.dtype)
         weights = real
         if sample_weight is not None:
-            sample_weight = tf.cast(sample_weight, self.dtype)
-            if sample_weight.shape.rank == 1:
-                sample_weight = sample_weight[:, tf.newaxis]
-            weights = real * sample_weight
+            weights *= token_weights_of(sample_weight, y_true, self.dtype)
         weighted = self.reduction == "mean_with_sample_weight"
         mean = self.reduction in (
             "mean",
@@ -115,15 +119,16 @@ class MaskedCrossentropy(keras.losses.Loss):
             count = tf.reduce_sum(
                 weights if weighted else real, self._axis, keepdims=True
             )
+            if self.average_over == "batch":
+                count = sum_over_replicas(count)
             weights = tf.math.divide_no_nan(weights, count)
             divisor = tf.math.count_nonzero(count, dtype=self.dtype)
         elif mean:
             divisor = tf.reduce_sum(weights if weighted else real)
         if mean:
             # Keras sums the losses of the replicas.
-            divisor *= tf.cast(
-                tf.distribute.get_strategy().num_replicas_in_sync, self.dtype
-            )
+            if self.average_over != "batch":
+                divisor = sum_over_replicas(divisor)
             weights = tf.math.divide_no_nan(weights, divisor)
         return weights
 

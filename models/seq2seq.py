@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule
 
+from keras_recurrent.layers import for_export
 from keras_recurrent.models.decoder import Decoder
 from keras_recurrent.models.decoding.beam_search import beam_search
 from keras_recurrent.models.decoding.constraints import (
@@ -19,21 +20,25 @@ from keras_recurrent.models.decoding.sampling import sample
 from keras_recurrent.models.decoding.scoring import score_target
 from keras_recurrent.models.encoder import Encoder
 from keras_recurrent.models.guided_attention import guided_attention_loss
-from keras_recurrent.models.masked_accuracy import MaskedAccuracy
-from keras_recurrent.models.masked_crossentropy import MaskedCrossentropy
-from keras_recurrent.models.projected_crossentropy import (
-    Crossentropy,
-    projected_crossentropy,
-)
 from keras_recurrent.models.scheduled_sampling import scheduled_sampling
+from keras_recurrent.models.token_ids import check_inputs, token_ids
+from keras_recurrent.models.training_without_logits import (
+    TrainingWithoutLogits,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
-class Seq2Seq(keras.Model):
+class Seq2Seq(TrainingWithoutLogits):
     """Encoder-decoder with attention.
 
     Trained with teacher forcing: given the source and the target shifted
     right, it returns the logits of the target. Token id 0 is padding.
+
+    What `model.save("model.keras")` has written is loaded by
+    `keras.saving.load_model`, in a process that has imported
+    `keras_recurrent.models`: Keras imports no module itself, and fails with
+    "Could not locate class". Layers may be quantized, or be given LoRA, which
+    is merged into the weights of a file.
 
     Args:
         encoder: The encoder.
@@ -50,8 +55,10 @@ class Seq2Seq(keras.Model):
             at zero.
 
     Call arguments:
-        inputs: {"source": (B, S), "target": (B, T)}, integers; "target" is
-            the start token followed by the target without its last token.
+        inputs: {"source": (B, S), "target": (B, T)}, integers, 0 where
+            padded, or ragged tensors, but no lists, which Keras refuses;
+            "target" is the start token followed by the target without its
+            last token.
             With `guided_attention` "alignments" (B, T, S), too: which source
             positions each token that is to be predicted belongs to.
             With "labels" (B, T), 0 where padded, and "token_weights" (B, T),
@@ -64,7 +71,7 @@ class Seq2Seq(keras.Model):
 
     Raises:
         ValueError: `sampling_probability` is not in [0, 1],
-            `guided_attention` is negative, or the inputs lack "alignments".
+            `guided_attention` is negative, or the inputs are not such.
 
     Example:
 
@@ -116,7 +123,7 @@ class Seq2Seq(keras.Model):
         encoder, decoder = self.encoder, self.decoder
         # Parts that come from a file are built already.
         if not encoder.built:
-            encoder.build()
+            encoder.build((None, None))
         if not decoder.built:
             decoder.build(
                 (None, None),
@@ -125,11 +132,11 @@ class Seq2Seq(keras.Model):
             )
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
-        mask = inputs["source"] != 0
-        memory, summary = self.encoder(
-            inputs["source"], mask=mask, training=training
-        )
-        target = inputs["target"]
+        check_inputs(inputs)
+        source = self._source_ids(inputs["source"])
+        target = self._target_ids(inputs["target"])
+        mask = source != 0
+        memory, summary = self.encoder(source, mask=mask, training=training)
         if training and self.sampling_probability:
             target = self._mix(target, memory, summary, mask)
         outputs, alignments = self.decoder(
@@ -146,101 +153,35 @@ class Seq2Seq(keras.Model):
                     '`guided_attention` needs "alignments" (B, T, S) among the '
                     f"inputs. Received: {', '.join(inputs)}"
                 )
-            loss = guided_attention_loss(alignments, inputs["alignments"])
+            loss = guided_attention_loss(
+                alignments, inputs["alignments"], inputs.get("num_guided")
+            )
             self.add_loss(self.guided_attention * loss)
         if "labels" not in inputs:
             return self.decoder.logits(outputs)
-        return projected_crossentropy(
-            outputs,
-            *self.decoder.output_weights(),
-            inputs["labels"],
-            inputs["token_weights"],
-            self.loss.label_smoothing,
-            training,
-            self._needs_predictions,
+        return self.crossentropy(
+            outputs, inputs["labels"], inputs["token_weights"], training
         )
-
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Configure training, as Keras has it.
-
-        With `MaskedCrossentropy` and no other metrics than `MaskedAccuracy`,
-        neither training nor evaluation ever has the logits of all tokens, see
-        `projected_crossentropy`.
-        """
-        super().compile(
-            optimizer, loss, loss_weights, metrics, weighted_metrics, **kwargs
-        )
-        self._needs_predictions = bool(metrics or weighted_metrics)
-        self._needs_logits = not (
-            isinstance(loss, MaskedCrossentropy)
-            and loss.reduction not in (None, "none")
-            and loss_weights is None
-            and all(
-                isinstance(metric, MaskedAccuracy)
-                for metric in [*(metrics or []), *(weighted_metrics or [])]
-            )
-        )
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        # Keras leaves this to whoever has a `compile`.
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            self._build_optimizer()
-
-    def make_train_function(self, force: bool = False) -> None:
-        # With variables made in it the graph would have to be traced twice.
-        if not self.built:
-            self.build()
-        self._build_optimizer()
-        super().make_train_function(force)
-
-    def train_step(self, data: Any) -> Any:
-        return super().train_step(self._with_labels(data))
-
-    def test_step(self, data: Any) -> Any:
-        return super().test_step(self._with_labels(data))
-
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        if not isinstance(y_pred, Crossentropy):
-            return super().compute_loss(x, y, y_pred, sample_weight, training)
-        # Keras sums the losses of the replicas.
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return y_pred.loss + sum(self.losses) / replicas
-
-    def compute_metrics(
-        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
-    ) -> Any:
-        if isinstance(y_pred, Crossentropy):
-            y_pred = y_pred.predictions
-        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def start(self, source: Any, num_tokens: int = 1) -> tuple[Step, Any]:
         """Read a batch of sources; return what decoding starts from.
 
         Args:
-            source: (B, S), integers, 0 where padded.
+            source: (B, S), integers, 0 where padded; or rows of different
+                length, as lists or a ragged tensor.
             num_tokens: How many tokens the steps will read for each source,
                 at most. It changes the speed only.
 
         Returns:
             The step of `keras_recurrent.models.decoding`, which has the
             memory of the sources, and the state before the first token.
+
+        Raises:
+            ValueError: `source` is not such, or has ids, known when this is
+                called, that are outside of the vocabulary.
         """
+        self._build_once()
+        source = self._source_ids(source)
         mask = source != 0
         memory, summary = self.encoder(source, mask=mask)
         return self._start_decoder(memory, summary, mask, num_tokens)
@@ -261,7 +202,7 @@ class Seq2Seq(keras.Model):
         """Decode a batch of sources, in the graph.
 
         Args:
-            source: (B, S), integers, 0 where padded.
+            source: As in `start`.
             beam_width: Number of hypotheses that are followed; 1 takes the
                 most probable token at each step.
             max_length: Most tokens L of an output, the end token included.
@@ -283,11 +224,13 @@ class Seq2Seq(keras.Model):
             `Hypotheses`, best first.
 
         Raises:
-            ValueError: an argument is out of its range.
+            ValueError: an argument is out of its range, or as in `start`.
         """
+        self._build_once()
         generate = self._generate_compiled if jit_compile else self._generate
         return generate(
-            source,
+            self._source_ids(source),
+            self._kinds_of_layers(),
             beam_width=beam_width,
             max_length=max_length,
             length_penalty=length_penalty,
@@ -312,7 +255,7 @@ class Seq2Seq(keras.Model):
         """Draw outputs at random, in the graph.
 
         Args:
-            source: (B, S), integers, 0 where padded.
+            source: As in `start`.
             seed: Integer; the same one draws the same outputs.
             num_samples: Number K of outputs for each source.
             max_length: Most tokens L of an output, the end token included.
@@ -326,10 +269,12 @@ class Seq2Seq(keras.Model):
             `Hypotheses`, in the order in which they were drawn.
 
         Raises:
-            ValueError: an argument is out of its range.
+            ValueError: an argument is out of its range, or as in `start`.
         """
+        self._build_once()
         return self._sample(
-            source,
+            self._source_ids(source),
+            self._kinds_of_layers(),
             # As a tensor, a new seed needs no new graph.
             tf.cast(seed, tf.int32),
             num_samples=num_samples,
@@ -344,18 +289,85 @@ class Seq2Seq(keras.Model):
         """Score given outputs by teacher forcing, in the graph.
 
         Args:
-            source: (B, S), integers, 0 where padded.
+            source: As in `start`.
             target: (B, L), integers, the end token where the output ends, 0
-                where padded; or (B, K, L), several for each source.
+                where padded; or (B, K, L), several for each source. Rows may
+                be of different length, as those of `source` may.
 
         Returns:
             `Hypotheses` of the targets, in their order.
+
+        Raises:
+            ValueError: as in `start`.
         """
-        target = tf.cast(target, tf.int32)
+        self._build_once()
+        source = self._source_ids(source)
+        target = self._target_ids(target, ranks=(2, 3))
         if target.shape.rank == 2:
             # One graph serves both.
             target = target[:, tf.newaxis]
-        return self._score(source, target)
+        return self._score(source, self._kinds_of_layers(), target)
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write the model with teacher forcing as a SavedModel.
+
+        Its endpoint `serve` takes what a call takes and returns the logits.
+        How to export `generate` is told in `docs/decoding.md`.
+
+        Args:
+            filepath: Where to.
+            format: What to write, see `keras.Model.export`.
+            verbose: Whether to print the endpoints.
+            input_signature: The specs of the inputs; by default those of the
+                call arguments, with all sizes unknown.
+            **kwargs: For other formats.
+        """
+        self._build_once()
+        if input_signature is None:
+            # Keras knows but those of models that were built by a call, and
+            # would make them floats.
+            specs = {
+                "source": tf.TensorSpec((None, None), tf.int32, "source"),
+                "target": tf.TensorSpec((None, None), tf.int32, "target"),
+            }
+            if self.guided_attention:
+                specs["alignments"] = tf.TensorSpec(
+                    (None, None, None), tf.float32, "alignments"
+                )
+            input_signature = [specs]
+        with for_export():  # It is to run anywhere.
+            super().export(filepath, format, verbose, input_signature, **kwargs)
+
+    def quantize(
+        self, mode: str | None = None, config: Any = None, **kwargs: Any
+    ) -> None:
+        """Quantize the embeddings and dense layers, as Keras has it.
+
+        The cells and the attention stay as they are; Keras says so of each.
+
+        Args:
+            mode: "int8" or "int4"; or "float8", for training, which is for
+                dense layers alone.
+            config: A `keras.quantizers.QuantizationConfig`, or None.
+            **kwargs: Such as `filters`, see `keras.Model.quantize`.
+
+        Raises:
+            ValueError: `mode` is "gptq" or "awq".
+        """
+        if mode in ("gptq", "awq"):
+            raise ValueError(
+                "`mode` must be 'int8', 'int4' or 'float8': a mode that is "
+                "calibrated wants a stack of blocks, which an encoder-decoder "
+                f"is not. Received: mode={mode!r}"
+            )
+        super().quantize(mode=mode, config=config, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
@@ -388,13 +400,29 @@ class Seq2Seq(keras.Model):
             )
         )
 
-    def _build_optimizer(self) -> None:
-        if self.optimizer is not None and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+    def _source_ids(self, source: Any) -> Any:
+        return token_ids("source", source, self.encoder.vocabulary_size)
+
+    def _target_ids(self, target: Any, ranks: tuple[int, ...] = (2,)) -> Any:
+        size = self.decoder.vocabulary_size
+        return token_ids("target", target, size, ranks)
+
+    def _kinds_of_layers(self) -> tuple[Any, ...]:
+        """Return what the graphs depend on, for each layer of Keras.
+
+        A graph that was made before a layer was quantized, or given LoRA,
+        would go on with the weights that it had.
+        """
+        return tuple(
+            (layer.dtype_policy.name, layer.lora_enabled)
+            for layer in self._flatten_layers()
+            if hasattr(layer, "lora_enabled")
+        )
 
     def _generate_with(
         self,
         source: Any,
+        kinds_of_layers: tuple[Any, ...],
         beam_width: int,
         max_length: int,
         length_penalty: LengthPenalty,
@@ -444,6 +472,7 @@ class Seq2Seq(keras.Model):
     def _sample(
         self,
         source: Any,
+        kinds_of_layers: tuple[Any, ...],
         seed: Any,
         num_samples: int,
         max_length: int,
@@ -462,7 +491,9 @@ class Seq2Seq(keras.Model):
         )
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def _score(self, source: Any, target: Any) -> Hypotheses:
+    def _score(
+        self, source: Any, kinds_of_layers: tuple[Any, ...], target: Any
+    ) -> Hypotheses:
         step, state = self.start(source)
         return score_target(
             step, state, self._start_ids(source), target, end_id=self.end_id
@@ -499,14 +530,6 @@ class Seq2Seq(keras.Model):
                 step, state, target, chance < probability, uniform
             )
         )
-
-    def _with_labels(self, data: Any) -> Any:
-        """Hand the labels to the model, if it does not need all logits."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if not self._needs_logits:
-            weights = self.loss.token_weights(y, sample_weight)
-            x = {**x, "labels": y, "token_weights": weights}
-        return x, y, sample_weight
 
     def _start_ids(self, source: Any) -> Any:
         return tf.fill((tf.shape(source)[0],), self.start_id)

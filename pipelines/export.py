@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers import without_cudnn
+from keras_recurrent.layers import for_export
 from keras_recurrent.pipelines.predictor import load_predictor
 from keras_recurrent.pipelines.run import Run, RunError
 
@@ -16,8 +16,8 @@ def export(run: Run, directory: str | Path) -> None:
     """Write the model of `run` as a SavedModel, vocabularies included.
 
     The signature `serving_default` takes `text` (N,), strings, and returns
-    `predictions`, `scores` and `alignments` as `Predictor` does. It consists
-    of core TensorFlow operations:
+    `predictions`, `scores`, `truncated` and `alignments` as `Predictor` does.
+    It consists of core TensorFlow operations:
 
         model = tf.saved_model.load(directory)
         predict = model.signatures["serving_default"]
@@ -47,7 +47,7 @@ def export(run: Run, directory: str | Path) -> None:
         archive = keras.export.ExportArchive()
         archive.track(predictor.model)
         archive.track(predictor.source)  # for its look-up table
-        with without_cudnn():  # It is to run anywhere.
+        with for_export():  # It is to run anywhere.
             archive.add_endpoint(
                 "serving_default",
                 predictor.__call__,

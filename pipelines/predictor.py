@@ -8,7 +8,10 @@ import tensorflow as tf
 from keras_recurrent.models import Constraints, Seq2Seq
 from keras_recurrent.pipelines.recipe import DecodingConfig
 from keras_recurrent.pipelines.run import Run
-from keras_recurrent.pipelines.vocabulary import Vocabulary
+from keras_recurrent.pipelines.vocabulary import (
+    Vocabulary,
+    load_vocabularies,
+)
 
 
 class Predictor(tf.Module):
@@ -30,6 +33,8 @@ class Predictor(tf.Module):
         A dictionary of
         "predictions": (N,) strings,
         "scores": (N,) float32, the log-probabilities of the predictions,
+        "truncated": (N,) boolean, whether a prediction was cut off: it had not
+        ended after `max_length` tokens,
         "alignments": (N, L, S) float32, how much each target token attended
         to each source token; L is `max_length`, S the longest source.
     """
@@ -68,10 +73,13 @@ class Predictor(tf.Module):
             ),
         )
         empty = ids.row_lengths() == 0
-        predictions = self.target.decode(hypotheses.ids[:, 0])
+        best = hypotheses.ids[:, 0]
+        ended = tf.reduce_any(best == self.target.end_id, axis=1)
+        predictions = self.target.decode(best)
         return {
             "predictions": tf.where(empty, "", predictions)[:count],
             "scores": tf.where(empty, 0.0, hypotheses.log_probs[:, 0])[:count],
+            "truncated": ~(ended | empty)[:count],
             "alignments": tf.where(
                 empty[:, tf.newaxis, tf.newaxis],
                 0.0,
@@ -82,14 +90,8 @@ class Predictor(tf.Module):
 
 def load_predictor(run: Run) -> Predictor:
     """Load the best model of a run, its vocabularies and its settings."""
-    recipe = run.recipe
     return Predictor(
         keras.saving.load_model(run.model, compile=False),
-        Vocabulary.load(
-            run.source_vocabulary, recipe.source.split, recipe.source.case
-        ),
-        Vocabulary.load(
-            run.target_vocabulary, recipe.target.split, recipe.target.case
-        ),
-        recipe.decoding,
+        *load_vocabularies(run),
+        run.recipe.decoding,
     )

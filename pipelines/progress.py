@@ -2,31 +2,39 @@
 
 import json
 import math
-import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from keras_recurrent.models import Seq2Seq
+from keras_recurrent.pipelines.files import whole_file
+from keras_recurrent.pipelines.history import (
+    best_epoch,
+    best_loss,
+    is_finished,
+)
+from keras_recurrent.pipelines.origin import say
 from keras_recurrent.pipelines.plots import training_figure
-from keras_recurrent.pipelines.recipe import TrainingConfig
-from keras_recurrent.pipelines.run import Run
+from keras_recurrent.pipelines.run import Run, RunError
 
 
 class KeepProgress(keras.callbacks.Callback):
     """Keeps each epoch in the run folder, and stops when patience is lost.
 
     An epoch counts as soon as its line is in `metrics.jsonl`; the weights to
-    go on from are there before. Every file is written whole under another
-    name and then renamed: an interruption at any time, even while writing,
-    damages nothing. (Keras's `BackupAndRestore` and `ModelCheckpoint` write
-    in place, and `EarlyStopping` counts in memory.)
+    go on from are there before. Every file is whole or not there: an
+    interruption at any time, even while writing, damages nothing. (Keras's
+    `BackupAndRestore` and `ModelCheckpoint` write in place, and
+    `EarlyStopping` counts in memory.) The weights of the last epoch stay, so
+    that a finished run can go on for more.
 
     Args:
         run: The run, with `metrics.jsonl` of all epochs so far.
+
+    Raises:
+        RunError: the loss of an epoch is not a number. It is not kept.
     """
 
     def __init__(self, run: Run) -> None:
@@ -39,63 +47,65 @@ class KeepProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         run, metrics = self.run, logs or {}
+        if not math.isfinite(metrics["loss"]):
+            raise RunError(
+                f"{run.folder}: the loss is not a number in epoch {epoch + 1}, "
+                "which was not kept. Choose another folder with --run and a "
+                "training.learning_rate below "
+                f"{run.recipe.training.learning_rate}"
+            )
         history = run.history()[:epoch]
         if metrics["val_loss"] < best_loss(history):
-            _write(run.model, self.model.save)
-        run.checkpoints.mkdir(exist_ok=True)
-        _write(_checkpoint(run, epoch + 1), self.model.save_weights)
+            with whole_file(run.model) as draft:
+                self.model.save(draft)
+        checkpoint = _checkpoint(run, epoch + 1)
+        with whole_file(checkpoint) as draft:
+            self.model.save_weights(draft)
         seconds = round(time.perf_counter() - self.began, 1)
         history.append({"epoch": epoch + 1, **metrics, "seconds": seconds})
-        run.training_picture.parent.mkdir(exist_ok=True)
-        _write(run.training_picture, training_figure(history).savefig)
-        lines = "".join(json.dumps(line) + "\n" for line in history)
-        _write(run.metrics, lambda path: path.write_text(lines))
-        _checkpoint(run, epoch).unlink(missing_ok=True)
+        with whole_file(run.training_picture) as draft:
+            training_figure(history).savefig(draft)
+        with whole_file(run.metrics) as draft:
+            draft.write_text("".join(json.dumps(x) + "\n" for x in history))
+        for old in set(run.checkpoints.iterdir()) - {checkpoint}:
+            old.unlink()
         if is_finished(history, run.recipe.training):
             self.model.stop_training = True
-
-    def on_train_end(self, logs: Any = None) -> None:
-        shutil.rmtree(self.run.checkpoints, ignore_errors=True)
 
 
 def restore(run: Run, model: Seq2Seq) -> int:
     """Load the weights of the last epoch, of the optimizer too.
 
+    If they are lost, those of the best epoch, which says so.
+
     Returns:
         The number of epochs done; 0 if there is nothing to go on from.
+
+    Raises:
+        RunError: the weights cannot be read.
     """
-    epochs = len(run.history())
-    checkpoint = _checkpoint(run, epochs)
-    if not checkpoint.exists():
+    history = run.history()
+    epochs = len(history)
+    if not epochs:
         return 0
+    weights = _checkpoint(run, epochs)
+    if not weights.exists():
+        weights, epochs = run.model, best_epoch(history)
+        say(
+            f"{run.folder}: the weights of epoch {len(history)} are not there; "
+            f"goes on from those of the best epoch, {epochs}"
+        )
     model.optimizer.build(model.trainable_variables)
-    model.load_weights(checkpoint)
+    try:
+        model.load_weights(weights)
+    except Exception as error:  # h5py and zipfile raise many kinds
+        reason = " ".join(str(error).split())
+        raise RunError(
+            f"{weights}: damaged: {reason}. Remove it to go on from the best "
+            "epoch"
+        ) from error
     return epochs
-
-
-def is_finished(history: list[dict[str, Any]], config: TrainingConfig) -> bool:
-    """Whether all epochs are done, or none of the last ones was the best."""
-    if len(history) >= config.epochs:
-        return True
-    if config.patience is None:
-        return False
-    waited = history[-config.patience :]
-    earlier = history[: -config.patience]
-    return bool(earlier) and best_loss(waited) >= best_loss(earlier)
-
-
-def best_loss(history: list[dict[str, Any]]) -> float:
-    """The lowest validation loss; infinite if there is none."""
-    losses = [epoch["val_loss"] for epoch in history]
-    return min((x for x in losses if not math.isnan(x)), default=math.inf)
 
 
 def _checkpoint(run: Run, epochs: int) -> Path:
     return run.checkpoints / f"{epochs}.weights.h5"
-
-
-def _write(path: Path, write: Callable[[Path], Any]) -> None:
-    # Keras goes by the end of the name.
-    draft = path.with_name(f"draft.{path.name}")
-    write(draft)
-    draft.replace(path)

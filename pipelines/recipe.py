@@ -94,6 +94,7 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 LengthPenalty = Annotated[
     float | Literal["average"], PlainValidator(_length_penalty)
 ]
+Feature = Annotated[str | None, Field(validate_default=True)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # YAML knows neither paths nor tuples: these two are converted.
 FilePath = Annotated[Path, Field(strict=False)]
@@ -126,10 +127,12 @@ class DataConfig(Section):
     """Tab-separated files instead of a dataset."""
     directory: FilePath | None = None
     """Where datasets are prepared; by default TFDS's own directory."""
-    source: str = "word"
-    """Feature of the dataset that is the source."""
-    target: str = "phonemes"
-    """Feature of the dataset that is the target."""
+    source: Feature = None
+    """Feature of the dataset that is the source: of `cmudict` by default
+    `word`. Null for files, which have columns."""
+    target: Feature = None
+    """Feature of the dataset that is the target: of `cmudict` by default
+    `phonemes`. Null for files."""
 
     @pydantic.model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -140,6 +143,19 @@ class DataConfig(Section):
                 f"Received: {given}"
             )
         return self
+
+    @pydantic.field_validator("source", "target")
+    @classmethod
+    def _features(
+        cls, feature: str | None, info: pydantic.ValidationInfo
+    ) -> str | None:
+        # Recipes in older run folders name those of `cmudict` for files, too.
+        if info.data.get("files") is not None:
+            return None
+        dataset, _, _version = (info.data.get("dataset") or "").partition(":")
+        if feature is None and dataset == "cmudict":
+            return "word" if info.field_name == "source" else "phonemes"
+        return feature
 
 
 class VocabularyConfig(Section):
@@ -228,7 +244,7 @@ class DecodingConfig(Section):
     min_length: NonNegativeInt = 0
     """Shortest output, in tokens."""
     max_length: PositiveInt = 50
-    """Longest output, in tokens."""
+    """Longest output, in tokens, its end counted in; longer ones are cut."""
     no_repeat_ngram: NonNegativeInt = 0
     """Length of token sequences that must not occur twice; 0 allows all."""
 

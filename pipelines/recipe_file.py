@@ -11,7 +11,7 @@ import yaml
 
 
 class RecipeError(ValueError):
-    """A recipe, or the data it names, cannot be used; says why in one line."""
+    """A recipe, its data or a text cannot be used; says why in one line."""
 
 
 # Where pydantic speaks of Python types, say what it means in YAML.

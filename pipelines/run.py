@@ -1,14 +1,22 @@
 """The folder of a run: what was asked for and all that came of it."""
 
 import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import filelock
+
+from keras_recurrent.pipelines.files import digest
+from keras_recurrent.pipelines.history import is_finished
+from keras_recurrent.pipelines.origin import Origin, say
+from keras_recurrent.pipelines.origin import RunError as RunError
 from keras_recurrent.pipelines.recipe import Recipe, load_recipe
 
-
-class RunError(ValueError):
-    """A run folder cannot be used; says why in one line."""
+# Beginnings of keys that say how results are used, not how they are made.
+_FREE = ("training.patience", "decoding.", "evaluation.")
 
 
 class Run:
@@ -20,7 +28,15 @@ class Run:
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder = folder
         self.recipe = recipe
-        self.recipe_file = folder / "recipe.yaml"
+        self.search = folder / "search"
+        self.best = folder / "best.yaml"
+        self.origin = Origin(
+            folder,
+            (*_FREE, "tuning."),
+            frozenset((self.search.name, self.best.name)),
+        )
+        self.search_origin = Origin(self.search, _FREE)
+        self.recipe_file = self.origin.recipe_file
         self.source_vocabulary = folder / "source.vocabulary.txt"
         self.target_vocabulary = folder / "target.vocabulary.txt"
         self.checkpoints = folder / "checkpoints"
@@ -31,19 +47,23 @@ class Run:
         self.predictions = folder / "predictions.tsv"
         self.training_picture = folder / "pictures" / "training.png"
         self.attention_picture = folder / "pictures" / "attention.png"
-        self.search = folder / "search"
-        self.best = folder / "best.yaml"
         self.export = folder / "export"
 
     @classmethod
     def create(cls, recipe: Recipe, folder: str | Path) -> Self:
         """Make the folder, or go on with the one that this recipe made.
 
+        The recipe may differ in what results so far do not depend on: more
+        epochs, patience, decoding, evaluation, tuning, the place of the data.
+        Training brings the recipe in the folder up to date.
+
         Raises:
-            RunError: the folder belongs to another recipe.
+            RunError: the folder belongs to another recipe, or is no run.
         """
         run = cls(Path(folder), recipe)
-        keep_recipe(recipe, run.recipe_file)
+        run.origin.check(recipe)
+        if not run.recipe_file.exists():
+            run.origin.write_recipe(recipe)
         return run
 
     @classmethod
@@ -51,8 +71,8 @@ class Run:
         """Open the folder of a run that has been trained.
 
         Raises:
-            RunError: there is no such folder, it is no run, or it has no
-                model yet.
+            RunError: there is no such folder, it is no run, it has no model
+                yet, or a file in it is damaged.
         """
         folder = Path(folder)
         if not folder.is_dir():
@@ -66,46 +86,74 @@ class Run:
                 f"{folder}: no model yet. Train it first: "
                 f"keras-recurrent train {recipe_file} --run {folder}"
             )
+        if not zipfile.is_zipfile(run.model):
+            raise RunError(f"{run.model}: damaged, not a Keras model")
+        now = run.vocabulary_digests()
+        kept = run.origin.fingerprint().get("vocabularies", now)
+        for name in (name for name in kept if kept[name] != now.get(name)):
+            raise RunError(
+                f"{folder / name}: has changed since the model was trained: "
+                f"{kept[name]} then, {now.get(name)} now"
+            )
+        history, config = run.history(), run.recipe.training
+        if not is_finished(history, config):
+            say(
+                f"{folder}: unfinished, epoch {len(history)} of "
+                f"{config.epochs}; the best model so far is used"
+            )
         return run
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder, and keep other processes from training in it.
+
+        The operating system unlocks it as soon as the process ends.
+
+        Raises:
+            RunError: another process is at work in it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.folder / ".lock", blocking=False)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise RunError(
+                f"{self.folder}: another process trains or searches here. "
+                "Wait for its end, or choose another folder with --run"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def vocabulary_digests(self) -> dict[str, str]:
+        """What tells whether the vocabularies are still the same."""
+        return {
+            path.name: digest(path) if path.exists() else "missing"
+            for path in (self.source_vocabulary, self.target_vocabulary)
+        }
+
     def history(self) -> list[dict[str, Any]]:
-        """The metrics of the epochs so far, one dictionary each."""
+        """The metrics of the epochs so far, one dictionary each.
+
+        Raises:
+            RunError: a line of `metrics.jsonl` is something else.
+        """
         if not self.metrics.exists():
             return []
-        lines = self.metrics.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        lines = self.metrics.read_bytes().splitlines()
+        return [self._epoch(n, line) for n, line in enumerate(lines, 1)]
 
-
-def keep_recipe(recipe: Recipe, path: Path) -> None:
-    """Write `recipe` to `path`, or check that it is what lies there.
-
-    Raises:
-        RunError: another recipe lies there; says which keys differ.
-    """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        recipe.save(path)
-        return
-    kept = _flatten(load_recipe(path).model_dump(mode="json"))
-    asked = _flatten(recipe.model_dump(mode="json"))
-    differences = [
-        f"{key}={kept[key]} there, {asked[key]} here"
-        for key in sorted(kept.keys() | asked.keys())
-        if kept.get(key) != asked.get(key)
-    ]
-    if differences:
+    def _epoch(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            epoch = json.loads(line)
+            float(epoch["val_loss"])
+            if epoch["epoch"] == number:
+                return epoch
+        except (ValueError, TypeError, KeyError):
+            pass
         raise RunError(
-            f"{path.parent}: belongs to another recipe "
-            f"({'; '.join(differences)}). Choose another folder with --run"
+            f"{self.metrics}, line {number}: damaged, expected the metrics of "
+            f"epoch {number}. Received: "
+            f"{line[:60].decode('utf-8', 'backslashreplace')!r}"
         )
-
-
-def _flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turn nested sections into one dictionary with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

@@ -2,7 +2,9 @@
 
 import difflib
 import io
+from collections.abc import Iterator
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +13,26 @@ import tensorflow_datasets as tfds
 
 # Importing it makes `cmudict` known to TensorFlow Datasets.
 import keras_recurrent.pipelines.cmudict.builder  # noqa: F401
+from keras_recurrent.pipelines.files import digest
 from keras_recurrent.pipelines.recipe import DataConfig
 from keras_recurrent.pipelines.recipe_file import RecipeError
+from keras_recurrent.pipelines.text_lines import (
+    is_blank,
+    malformed,
+    read_lines,
+)
 
 # Data up to this size stays in memory after the first epoch.
 _CACHE_BYTES = 2**28
-_BYTE_ORDER_MARK = "\ufeff".encode()
 
 
 def load_pairs(data: DataConfig, split: str) -> tf.data.Dataset:
     """Return the pairs of a split, in a fixed order.
 
     A dataset is downloaded and prepared when it is used for the first time.
-    Of a tab-separated file every line is checked before the first is returned:
-    two columns or more (all from the third on are ignored), neither of them
-    blank. Blank lines are skipped.
+    Of a tab-separated file (`text_lines` says what that is) every line is
+    checked before the first is returned: two columns or more (all from the
+    third on are ignored), neither of them blank. Blank lines are skipped.
 
     Args:
         data: the recipe's section.
@@ -41,6 +48,41 @@ def load_pairs(data: DataConfig, split: str) -> tf.data.Dataset:
     if data.files is not None:
         return _load_file(getattr(data.files, split), f"data.files.{split}")
     return _load_dataset(data, split)
+
+
+def fingerprint(data: DataConfig, split: str) -> str:
+    """Name what tells whether a split still has the same pairs.
+
+    Of a file the size and the contents; of a dataset the version, and the
+    size of the split.
+
+    Args:
+        data: the recipe's section.
+        split: `"train"`, `"validation"` or `"test"`.
+
+    Raises:
+        RecipeError: as `load_pairs`.
+    """
+    if data.files is None:
+        builder = _builder(data)
+        sizes = _split_info(data, builder, split)
+        return (
+            f"{builder.info.full_name}, {sizes.num_examples:,} examples, "
+            f"{sizes.num_bytes:,} bytes"
+        )
+    path = getattr(data.files, split)
+    try:
+        return digest(path)
+    except OSError as error:
+        raise _cannot_read(f"data.files.{split}", path, error) from None
+
+
+def place_of(data: DataConfig, split: str, index: int) -> str:
+    """Say where the pair of this index, from 0, is to be found."""
+    if data.files is None:
+        return f"{data.dataset}, {split} example {index + 1}"
+    path = getattr(data.files, split)
+    return f"{path}, line {next(islice(_pair_lines(path), index, None))}"
 
 
 def read_texts(pairs: tf.data.Dataset) -> dict[str, list[str]]:
@@ -63,11 +105,7 @@ def group_references(pairs: tf.data.Dataset) -> dict[str, list[str]]:
 
 def _load_dataset(data: DataConfig, split: str) -> tf.data.Dataset:
     builder = _builder(data)
-    if split not in builder.info.splits:
-        raise RecipeError(
-            f"data.dataset={data.dataset!r}: no split {split!r}. "
-            f"Its splits: {', '.join(builder.info.splits)}"
-        )
+    small = _split_info(data, builder, split).num_bytes <= _CACHE_BYTES
     pairs = builder.as_dataset(
         split=split,
         shuffle_files=False,
@@ -79,8 +117,21 @@ def _load_dataset(data: DataConfig, split: str) -> tf.data.Dataset:
             "target": example[data.target],
         }
     )
-    small = builder.info.splits[split].num_bytes <= _CACHE_BYTES
     return pairs.cache() if small else pairs
+
+
+def _split_info(data: DataConfig, builder: Any, split: str) -> Any:
+    splits = builder.info.splits
+    if split not in splits:
+        raise RecipeError(
+            f"data.dataset={data.dataset!r}: no split {split!r}. "
+            f"Its splits: {', '.join(splits)}"
+        )
+    if not splits[split].num_examples:
+        raise RecipeError(
+            f"data.dataset={data.dataset!r}: the split {split!r} is empty"
+        )
+    return splits[split]
 
 
 def _builder(data: DataConfig) -> Any:
@@ -145,31 +196,30 @@ def _split_columns(lines: tf.Tensor) -> dict[str, tf.Tensor]:
 
 def _check_file(path: Path, key: str) -> int:
     """Return the number of pairs in the file."""
-    count = 0
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                line = line.removeprefix(_BYTE_ORDER_MARK).removesuffix(b"\n")
-                if line.strip():
-                    _check_line(line.removesuffix(b"\r"), path, number)
-                    count += 1
+        count = sum(1 for _ in _pair_lines(path))
     except OSError as error:
-        raise RecipeError(f"{key}={str(path)!r}: {error.strerror}") from None
+        raise _cannot_read(key, path, error) from None
     if not count:
         raise RecipeError(f"{key}={str(path)!r}: the file has no pairs")
     return count
 
 
-def _check_line(line: bytes, path: Path, number: int) -> None:
-    expected = "a source, a tab and a target"
-    try:
-        columns = line.decode("utf-8").split("\t")[:2]
-    except UnicodeDecodeError:
-        expected, columns = "UTF-8", []
-    if b"\r" in line:  # TextLineDataset would drop it
-        expected, columns = "lines that end in \\n or \\r\\n", []
-    if len(columns) < 2 or not all(column.strip() for column in columns):
-        raise RecipeError(
-            f"{path}, line {number}: expected {expected}. "
-            f"Received: {line[:60].decode('utf-8', 'backslashreplace')!r}"
-        )
+def _cannot_read(key: str, path: Path, error: OSError) -> RecipeError:
+    return RecipeError(f"{key}={str(path)!r}: {error.strerror}")
+
+
+def _pair_lines(path: Path) -> Iterator[int]:
+    """Yield the number of each line with a pair; check all lines."""
+    with path.open("rb") as file:
+        for number, line in read_lines(file, f"{path}, line"):
+            if is_blank(line):
+                continue
+            columns = line.split("\t")[:2]
+            if len(columns) < 2 or not all(
+                column.strip() for column in columns
+            ):
+                expected = "a source, a tab and a target"
+                place = f"{path}, line {number}"
+                raise malformed(place, expected, line.encode())
+            yield number

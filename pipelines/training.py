@@ -14,19 +14,27 @@ from keras_recurrent.models import (
     Seq2Seq,
 )
 from keras_recurrent.pipelines.batching import training_batches
-from keras_recurrent.pipelines.progress import (
-    KeepProgress,
-    is_finished,
-    restore,
-)
+from keras_recurrent.pipelines.files import whole_file
+from keras_recurrent.pipelines.history import is_finished
+from keras_recurrent.pipelines.lengths import warn_of_lengths
+from keras_recurrent.pipelines.origin import Fingerprint
+from keras_recurrent.pipelines.progress import KeepProgress, restore
 from keras_recurrent.pipelines.recipe import (
     ModelConfig,
     Recipe,
     TrainingConfig,
 )
 from keras_recurrent.pipelines.run import Run, RunError
-from keras_recurrent.pipelines.sources import load_pairs, read_texts
-from keras_recurrent.pipelines.vocabulary import Vocabulary
+from keras_recurrent.pipelines.sources import (
+    fingerprint,
+    load_pairs,
+    read_texts,
+)
+from keras_recurrent.pipelines.vocabulary import (
+    Vocabulary,
+    load_vocabularies,
+)
+from keras_recurrent.version import __version__
 
 
 def build_model(
@@ -93,17 +101,25 @@ def build_vocabularies(recipe: Recipe) -> tuple[Vocabulary, Vocabulary]:
 def load_batches(
     recipe: Recipe, vocabularies: tuple[Vocabulary, Vocabulary], seed: int
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
-    """Return the batches for training and those for validation."""
+    """Return the batches for training and those for validation.
+
+    Says on stderr where the data is too long; see `warn_of_lengths`.
+    """
     config = recipe.training
+    pairs = {
+        "train": _training_pairs(recipe),
+        "validation": load_pairs(recipe.data, "validation"),
+    }
+    warn_of_lengths(recipe, vocabularies, pairs)
     train = training_batches(
-        _training_pairs(recipe),
+        pairs["train"],
         *vocabularies,
         config.batch_size,
         seed=seed,
         static_shapes=config.jit_compile,
     )
     validation = training_batches(
-        load_pairs(recipe.data, "validation"),
+        pairs["validation"],
         *vocabularies,
         config.batch_size,
         shuffle=False,
@@ -112,28 +128,66 @@ def load_batches(
     return train, validation.cache()
 
 
+def data_fingerprint(recipe: Recipe) -> Fingerprint:
+    """What tells whether a model would still be trained on the same."""
+    return {
+        "data": {
+            split: fingerprint(recipe.data, split)
+            for split in ("train", "validation")
+        },
+        "versions": {
+            "keras-recurrent": __version__,
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+        },
+    }
+
+
 def train(run: Run) -> bool:
     """Train until the recipe's epochs are done or patience is lost.
 
     After each epoch the metrics are written to the run folder, the model too
     if its validation loss is the best so far. An interrupted run goes on
-    after its last whole epoch.
+    after its last whole epoch, and a finished one if the recipe has more
+    epochs; the vocabularies and the data are those it began with.
 
     Returns:
         Whether there was anything left to do.
 
     Raises:
-        RunError: the loss was never a number.
+        RunError: another recipe, other data or another process is at work in
+            the folder, a file in it is damaged, or the loss is not a number.
     """
-    config = run.recipe.training
-    if is_finished(run.history(), config):
-        return False
-    # A run that goes on must not see the order of its first epoch again.
-    seed = config.seed + len(run.history())
-    keras.utils.set_random_seed(seed)
+    with run.locked():
+        run.origin.check(run.recipe)
+        history = run.history()
+        if not history:
+            _keep_vocabularies(run)
+        vocabularies = load_vocabularies(run)
+        origin = data_fingerprint(run.recipe)
+        origin["vocabularies"] = run.vocabulary_digests()
+        run.origin.keep(run.recipe, origin, begun=bool(history))
+        if is_finished(history, run.recipe.training):
+            return False
+        _fit(run, vocabularies, epochs=len(history))
+    return True
+
+
+def _keep_vocabularies(run: Run) -> None:
+    paths = (run.source_vocabulary, run.target_vocabulary)
     vocabularies = build_vocabularies(run.recipe)
-    vocabularies[0].save(run.source_vocabulary)
-    vocabularies[1].save(run.target_vocabulary)
+    for vocabulary, path in zip(vocabularies, paths, strict=True):
+        with whole_file(path) as draft:
+            vocabulary.save(draft)
+
+
+def _fit(
+    run: Run, vocabularies: tuple[Vocabulary, Vocabulary], epochs: int
+) -> None:
+    config = run.recipe.training
+    # A run that goes on must not see the order of its first epoch again.
+    seed = config.seed + epochs
+    keras.utils.set_random_seed(seed)
     batches, validation = load_batches(run.recipe, vocabularies, seed)
     model = build_model(run.recipe.model, *map(len, vocabularies))
     compile_model(model, config)
@@ -152,10 +206,10 @@ def train(run: Run) -> bool:
     )
     if not run.model.exists():
         raise RunError(
-            f"{run.folder}: the loss is not a number, so no model was saved. "
-            f"Try a training.learning_rate below {config.learning_rate}"
+            f"{run.folder}: the validation loss is not a number, so no model "
+            "was saved. Choose another folder with --run and a "
+            f"training.learning_rate below {config.learning_rate}"
         )
-    return True
 
 
 def verbosity() -> int:

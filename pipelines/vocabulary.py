@@ -8,6 +8,9 @@ from typing import Any, Self
 
 import tensorflow as tf
 
+from keras_recurrent.pipelines.recipe import VocabularyConfig
+from keras_recurrent.pipelines.run import Run, RunError
+
 # The special ids come first, in this order. None of them is the id of a token
 # of any text, whatever the text says.
 PAD_ID, UNKNOWN_ID, START_ID, END_ID = range(4)
@@ -37,6 +40,17 @@ class Vocabulary(tf.Module):
     Raises:
         ValueError: no tokens, an empty or repeated token, an unknown `split`
             or `case`.
+
+    Example:
+
+    >>> vocabulary = Vocabulary.build(["a dog", "A cat"], "words", "lower")
+    >>> vocabulary.tokens
+    ('a', 'cat', 'dog')
+    >>> ids = vocabulary.encode(["a dog", "one cat"])
+    >>> ids.to_list()
+    [[4, 6], [1, 5]]
+    >>> vocabulary.decode(ids.to_tensor()).numpy().tolist()
+    [b'a dog', b'[UNK] cat']
     """
 
     start_id = START_ID
@@ -154,6 +168,27 @@ class Vocabulary(tf.Module):
             for line in lines
         ]
         return cls(tokens, split, case)
+
+
+def load_vocabularies(run: Run) -> tuple[Vocabulary, Vocabulary]:
+    """Read the vocabularies, of sources and of targets, that a run keeps.
+
+    Raises:
+        RunError: one of them is missing or damaged.
+    """
+
+    def load(path: Path, config: VocabularyConfig) -> Vocabulary:
+        try:
+            return Vocabulary.load(path, config.split, config.case)
+        except OSError as error:
+            raise RunError(f"{path}: {error.strerror}") from None
+        except ValueError as error:
+            raise RunError(f"{path}: damaged: {error}") from None
+
+    return (
+        load(run.source_vocabulary, run.recipe.source),
+        load(run.target_vocabulary, run.recipe.target),
+    )
 
 
 def tokenize(texts: Any, split: str, case: str) -> tf.RaggedTensor:

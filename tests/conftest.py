@@ -83,7 +83,7 @@ def trained(letters: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from keras_recurrent.pipelines.run import Run
     from keras_recurrent.pipelines.training import train
 
-    recipe = load_recipe(letters / "letters.yaml", ["training.epochs=12"])
+    recipe = load_recipe(letters / "letters.yaml", ["training.epochs=20"])
     run = Run.create(recipe, tmp_path_factory.mktemp("runs") / "letters")
     assert train(run)
     return run.folder

@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+import tensorflow as tf
 from typer.testing import CliRunner
 
 from keras_recurrent import __version__, cli
@@ -74,9 +75,15 @@ def test_version():
         (["predict", "{tmp}", "text"], "not a run folder"),
         (["export", "{letters}", "{tmp}/out"], "not a run folder"),
         (["export", "{trained}", "{trained}"], "not empty"),
+        (["evaluate", "{trained}", "model.units=3"], "fixed in training"),
+        (["evaluate", "{trained}", "beam_width=3"], "key of decoding or eval"),
+        (["evaluate", "{trained}", "decoding.beam_width=x"], "decoding.beam_w"),
+        (["predict", "{trained}", "decoding.beam_with=1"], "beam_width?"),
+        (["predict", "{trained}", "decoding.beam_width=0"], "greater than 0"),
+        (["export", "{trained}", "{tmp}/out", "evaluation.token=x"], "of dec"),
         (
             ["train", "{letters}/letters.yaml", "--run", "{trained}"],
-            "training.epochs=12 there, 3 here",
+            "training.epochs=20 there, 3 here",
         ),
         (
             ["train", "{letters}/letters.yaml", "data.files.train=no.tsv"]
@@ -84,6 +91,15 @@ def test_version():
             "no.tsv",
         ),
         (["train", "{letters}/letters.yaml", "--run", "{file}"], "{file}"),
+        (
+            ["train", "{letters}/letters.yaml", "--run", "{tmp}"],
+            "not a run folder, it has no recipe.yaml but file",
+        ),
+        (
+            ["tune", "{letters}/letters.yaml", "tuning.space={{}}"]
+            + ["--run", "{tmp}/run"],
+            "nothing to search",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -111,15 +127,77 @@ def test_predict_texts(trained):
 
 
 def test_predict_lines(trained):
-    result = call("predict", trained, input=b"ab\r\n\n\xff\ncab")
-    first, second, third, fourth = result.stdout.splitlines()
-    assert (first, second, fourth) == ("ab\tB A", "\t", "cab\tB A C")
-    assert third.startswith("\ufffd\t")
+    """Read as training reads its files; a blank line has an answer, too."""
+    result = call("predict", trained, input=b"\xef\xbb\xbfab\r\n\ncab")
+    assert result.exit_code == 0
+    assert result.stdout == "ab\tB A\n\t\ncab\tB A C\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines", "message"),
+    [
+        ([], b"ab\n\xff\n", "standard input, line 2: expected UTF-8. Receiv"),
+        (["ab", "c\udcff"], b"", "text 2: expected UTF-8. Received: 'c"),
+        ([], b"ab\tB A\n", "standard input, line 1: expected one line, no ta"),
+        (["a\nb"], b"", "text 1: expected one line, no tabs"),
+    ],
+)
+def test_texts_that_cannot_be_read(trained, arguments, lines, message):
+    result = call("predict", trained, *arguments, input=lines)
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"keras-recurrent: {message}")
 
 
 def test_predict_nothing(trained):
-    result = call("predict", trained, input="")
+    result = call("predict", trained, "decoding.beam_width=1", input="")
     assert (result.exit_code, result.stdout) == (0, "")
+    assert "Standard input was empty" in result.stderr
+
+
+def test_texts_that_begin_with_a_hyphen(trained):
+    for text in ("-5 dogs", "--n-best", "-h"):
+        result = call("predict", trained, text)
+        assert (result.exit_code, result.stdout) == (2, "")
+        (line,) = result.stderr.splitlines()
+        assert re.search("keras-recurrent predict RUN -- '?-", line)
+    result = call("predict", trained, "--", "-", "--help")
+    assert result.exit_code == 0
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()] == [
+        "-",
+        "--help",
+    ]
+
+
+def test_other_settings_for_decoding(trained, tmp_path):
+    shorter = "decoding.max_length=2"
+    # On standard input, what looks like a setting is a text.
+    for arguments, lines, count in (
+        (["decoding.beam_width=1", "abca", shorter, "d"], "", 2),
+        ([shorter, "decoding.beam_width=1"], "abca\nd\n" + shorter, 3),
+    ):
+        result = call("predict", trained, *arguments, input=lines)
+        assert result.exit_code == 0
+        rows = result.stdout.splitlines()
+        assert rows[:2] == ["abca\tA C", "d\tD"]
+        assert len(rows) == count
+        assert f"{count - 1} of {count} results were cut" in result.stderr
+        assert "decoding.max_length=2 tokens" in result.stderr
+    shutil.copytree(trained, tmp_path / "run")
+    result = call(
+        "evaluate", tmp_path / "run", shorter, "evaluation.max_examples=3"
+    )
+    assert result.exit_code == 0
+    written = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert (written["sequences"], written["decoding"]["max_length"]) == (3, 2)
+    result = call("export", tmp_path / "run", tmp_path / "out", shorter)
+    assert result.exit_code == 0
+    loaded = tf.saved_model.load(str(tmp_path / "out"))
+    outputs = loaded.signatures["serving_default"](text=tf.constant(["abca"]))
+    assert outputs["alignments"].shape[1] == 2
+    # The run keeps its own.
+    recipe = (tmp_path / "run" / "recipe.yaml").read_text()
+    assert recipe == (trained / "recipe.yaml").read_text()
 
 
 def test_evaluate_and_export(trained, tmp_path):
@@ -145,6 +223,20 @@ def test_the_run_folder_is_named_after_the_recipe(
     assert result.exit_code == 0, result.output
     assert (tmp_path / "runs" / "letters" / "model.keras").exists()
     assert "keras-recurrent evaluate runs/letters" in result.stdout
+
+
+def test_a_finished_run_is_said_to_be(letters, trained):
+    result = call(
+        "train",
+        letters / "letters.yaml",
+        "training.epochs=20",
+        "--run",
+        trained,
+    )
+    assert result.exit_code == 0
+    said = f"{trained}: training is finished already, after 20 of 20 epochs.\n"
+    assert said in result.stdout
+    assert result.stderr == ""
 
 
 def test_interrupted_by_a_signal_and_resumed(letters, tmp_path):

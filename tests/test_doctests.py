@@ -1,14 +1,19 @@
-"""The examples in docstrings run."""
+"""The examples in docstrings run, and what is public has one."""
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 
 import keras
 import pytest
 import tensorflow as tf
 
+from keras_recurrent import layers, models
+
 PACKAGES = ("layers", "models", "pipelines", "tuning")
+# Only their subclasses can be used.
+ABSTRACT = (layers.Attention, layers.RecurrentCell)
 
 
 def modules() -> list[str]:
@@ -32,3 +37,16 @@ def test_examples(name: str, seed: int) -> None:
         optionflags=doctest.ELLIPSIS,
     )
     assert not failed
+
+
+@pytest.mark.parametrize("package", [layers, models])
+def test_every_public_layer_has_an_example(package: object) -> None:
+    kinds = (keras.Layer, keras.losses.Loss, keras.metrics.Metric)
+    without = [
+        name
+        for name, thing in inspect.getmembers(package, inspect.isclass)
+        if issubclass(thing, kinds)
+        and thing not in ABSTRACT
+        and ">>>" not in inspect.cleandoc(thing.__doc__ or "")
+    ]
+    assert not without

@@ -1,5 +1,6 @@
 """What is installed: all sub-packages, under one name, with their data."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -15,6 +16,17 @@ SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"][
 ]
 
 
+def test_make_help_lists_every_target():
+    (targets,) = re.findall(
+        r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    shown = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    listed = re.findall(r"^make (\S+)\t.", shown.stdout, re.MULTILINE)
+    assert listed == targets.split()
+
+
 def test_every_package_is_listed():
     found = set()
     for name, folder in SETUP["package-dir"].items():
@@ -22,15 +34,15 @@ def test_every_package_is_listed():
         for init in top.rglob("__init__.py"):
             nested = init.parent.relative_to(top).parts
             places = [top.joinpath(*nested[:n]) for n in range(1 + len(nested))]
-            # Links are made for type checkers.
+            # Links are made by editable installs.
             if not any(place.is_symlink() for place in places):
                 found.add(".".join((name, *nested)))
     assert found == set(SETUP["packages"])
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Built from a copy of what is under version control, or would be."""
+def source(tmp_path_factory):
+    """A copy of what is under version control, or would be."""
     copy = tmp_path_factory.mktemp("source")
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -40,18 +52,41 @@ def wheel(tmp_path_factory):
         check=True,
     )
     for name in listed.stdout.splitlines():
-        source = ROOT / name
-        if source.is_file():
+        file = ROOT / name
+        if file.is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            (copy / name).write_bytes(source.read_bytes())
+            (copy / name).write_bytes(file.read_bytes())
+    return copy
+
+
+def build(source, hook):
+    """The path of what a hook of the build backend makes of `source`."""
+    program = f"from setuptools.build_meta import {hook}; {hook}('dist/{hook}')"
     subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation"],
-        cwd=copy,
+        [sys.executable, "-c", program],
+        cwd=source,
         check=True,
         capture_output=True,
     )
-    (path,) = (copy / "dist").glob("*.whl")
+    (path,) = (source / "dist" / hook).glob("*.whl")
     return path
+
+
+@pytest.fixture(scope="module")
+def wheel(source):
+    return build(source, "build_wheel")
+
+
+def install(wheel, folder):
+    """The interpreter of a new environment that holds `wheel` alone."""
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install"]
+    subprocess.run(
+        [*pip, "--quiet", "--no-deps", "--no-index", str(wheel)],
+        check=True,
+    )
+    return python
 
 
 def test_the_wheel_has_one_name_at_the_top_and_all_data(wheel):
@@ -75,15 +110,9 @@ def test_the_wheel_has_one_name_at_the_top_and_all_data(wheel):
 
 def test_the_wheel_works_in_an_environment_of_its_own(wheel, tmp_path):
     """Of its own but for the dependencies, which would take minutes."""
-    venv.create(tmp_path / "venv", with_pip=False)
-    python = tmp_path / "venv" / "bin" / "python"
+    python = install(wheel, tmp_path / "venv")
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     site = tmp_path / "venv" / "lib" / version / "site-packages"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install"]
-    subprocess.run(
-        [*pip, "--quiet", "--no-deps", "--no-index", str(wheel)],
-        check=True,
-    )
     # Not through a .pth file: that would run those of editable installs.
     probe = f"""
 import importlib.util, sys
@@ -108,3 +137,30 @@ main()
     assert process.returncode == 0, process.stderr
     assert process.stdout.strip() == "0.1.0"
     assert (site.parents[2] / "bin" / "keras-recurrent").exists()
+
+
+USER = """
+import keras_recurrent.models
+import keras_recurrent.pipelines
+import keras_recurrent.tuning
+from keras_recurrent.layers import LSTM
+
+LSTM("many")
+"""
+
+
+def test_type_checkers_see_an_editable_install(source, tmp_path):
+    python = install(build(source, "build_editable"), tmp_path / "venv")
+    (tmp_path / "user.py").write_text(USER)
+    process = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "user.py"),
+            *("--python-executable", python, "--cache-dir", tmp_path / "cache"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    # That one line is wrong is only seen by who found the class.
+    (error, _) = process.stdout.splitlines()
+    assert 'incompatible type "str"; expected "int"' in error

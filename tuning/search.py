@@ -1,6 +1,7 @@
 """Trying many choices of hyperparameters and keeping the best."""
 
 import csv
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,15 +10,21 @@ from typing import Any, NamedTuple
 import keras_tuner as kt
 from rich.table import Table
 
-from keras_recurrent.pipelines.run import Run, RunError, keep_recipe
+from keras_recurrent.pipelines.files import whole_file
+from keras_recurrent.pipelines.origin import say
+from keras_recurrent.pipelines.recipe import Recipe
+from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.training import (
     build_vocabularies,
+    data_fingerprint,
     load_batches,
 )
 from keras_recurrent.tuning.hypermodel import Seq2SeqHyperModel
 from keras_recurrent.tuning.space import space
 
 _OBJECTIVE = "val_loss"
+# Hyperband trains every third model, three times as long: KerasTuner's default.
+_FACTOR = 3
 
 
 class TrialResult(NamedTuple):
@@ -48,32 +55,26 @@ def tune(run: Run) -> list[TrialResult]:
         The results, best first and failed ones last.
 
     Raises:
-        RunError: the folder has a search with another recipe, or no trial
-            completed.
+        RunError: there is nothing to search; the folder has a search with
+            another recipe or other data, or another process at work; or no
+            trial completed.
     """
-    recipe = run.recipe
-    keep_recipe(recipe, run.search / "recipe.yaml")
-    vocabularies = build_vocabularies(recipe)
-    train, validation = load_batches(recipe, vocabularies, recipe.training.seed)
-    steps = recipe.tuning.steps_per_epoch
-    tuner = _tuner(run, Seq2SeqHyperModel(recipe, *map(len, vocabularies)))
-    tuner.search(
-        train if steps is None else train.repeat(),
-        steps_per_epoch=steps,
-        validation_data=validation,
-        epochs=recipe.tuning.epochs,
-        shuffle=False,
-        verbose=0,
-    )
-    trials = sorted(tuner.oracle.trials.values(), key=_order)
-    results = [_result(rank, trial) for rank, trial in enumerate(trials, 1)]
-    _write_results(results, run.search / "results.csv")
-    if results[0].rank is None:
-        raise RunError(
-            f"{run.search}: all {len(results)} trials failed; the first one "
-            f"with: {results[0].message}"
-        )
-    space(trials[0].hyperparameters, recipe).save(run.best)
+    _check_space(run.recipe)
+    run.origin.check_folder()
+    with run.locked():
+        trials = _search(run)
+        results = [_result(rank, trial) for rank, trial in enumerate(trials, 1)]
+        with whole_file(run.search / "results.csv") as draft:
+            _write_results(results, draft)
+        if results[0].rank is None:
+            raise RunError(
+                f"{run.search}: all {len(results)} trials failed; the first "
+                f"one with: {results[0].message}"
+            )
+        with whole_file(run.best) as draft:
+            space(trials[0].hyperparameters, run.recipe).save(draft)
+    if run.recipe.tuning.algorithm == "hyperband":
+        _check_epochs(run, results)
     return results
 
 
@@ -98,6 +99,68 @@ def results_table(results: Sequence[TrialResult]) -> Table:
     return table
 
 
+def _check_space(recipe: Recipe) -> None:
+    choices = kt.HyperParameters()
+    space(choices, recipe)
+    if not choices.space:
+        raise RunError(
+            "nothing to search: tuning.space has no key with values to try, "
+            "such as tuning.space.units=[64,128]"
+        )
+    config = recipe.tuning
+    if config.algorithm == "hyperband" and config.epochs < _FACTOR:
+        raise RunError(
+            f"tuning.epochs={config.epochs}: expected at least {_FACTOR} with "
+            "tuning.algorithm=hyperband, which gives most models a third of "
+            "them"
+        )
+
+
+def _check_epochs(run: Run, results: Sequence[TrialResult]) -> None:
+    """Say if successive halving ended before any model was trained fully."""
+    asked = run.recipe.tuning.epochs
+    longest = max(r.values["epochs"] for r in results if r.rank)
+    if longest < asked:
+        say(
+            f"{run.search}: no model was trained for tuning.epochs={asked}, "
+            f"the longest for {longest}: Hyperband ran out of choices after "
+            f"{len(results)} trials. Lower tuning.epochs, give tuning.space "
+            "more values, or use tuning.algorithm=random"
+        )
+
+
+def _search(run: Run) -> list[Any]:
+    """Try what was not tried before; return all trials, best first."""
+    recipe, config = run.recipe, run.recipe.tuning
+    run.search_origin.check(recipe)
+    begun = (run.search / "oracle.json").exists()
+    run.search_origin.keep(recipe, data_fingerprint(recipe), begun)
+    _check_files(run.search)
+    vocabularies = build_vocabularies(recipe)
+    train, validation = load_batches(recipe, vocabularies, recipe.training.seed)
+    tuner = _tuner(run, Seq2SeqHyperModel(recipe, *map(len, vocabularies)))
+    tuner.search(
+        train if config.steps_per_epoch is None else train.repeat(),
+        steps_per_epoch=config.steps_per_epoch,
+        validation_data=validation,
+        epochs=config.epochs,
+        shuffle=False,
+        verbose=0,
+    )
+    return sorted(tuner.oracle.trials.values(), key=_order)
+
+
+def _check_files(search: Path) -> None:
+    """Check what KerasTuner keeps, and writes in place."""
+    for path in search.rglob("*.json"):
+        try:
+            json.loads(path.read_bytes())
+        except ValueError:
+            raise RunError(
+                f"{path}: damaged. To search anew, remove {search}"
+            ) from None
+
+
 def _tuner(run: Run, hypermodel: Seq2SeqHyperModel) -> kt.Tuner:
     """Make a tuner, or reload the one in the folder."""
     config = run.recipe.tuning
@@ -114,7 +177,7 @@ def _tuner(run: Run, hypermodel: Seq2SeqHyperModel) -> kt.Tuner:
         "overwrite": False,
     }
     if config.algorithm == "hyperband":
-        return kt.Hyperband(max_epochs=config.epochs, **common)
+        return kt.Hyperband(max_epochs=config.epochs, factor=_FACTOR, **common)
     tuner = kt.RandomSearch(max_trials=config.max_trials, **common)
     # After so many known choices in a row, all are taken to have been tried.
     # KerasTuner's 20 are too few to find the last ones of a small space.

@@ -11,6 +11,7 @@ from keras_recurrent.layers.attention.masked_softmax import masked_softmax
 from keras_recurrent.layers.attention.memory import Memory
 from keras_recurrent.layers.attention.monotonic import Monotonic
 from keras_recurrent.layers.attention.sparsemax import sparsemax
+from keras_recurrent.layers.check_built import check_built
 from keras_recurrent.layers.product import product
 from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
 
@@ -72,7 +73,8 @@ class Attention(keras.Layer):
 
     Raises:
         ValueError: `units` is not a positive integer; `probability_fn` is no
-            such name; or there is a mask beside a prepared memory.
+            such name; there is a mask beside a prepared memory; or a layer
+            that is not built yet is to project a query or a memory alone.
     """
 
     def __init__(
@@ -159,6 +161,7 @@ class Attention(keras.Layer):
         Args:
             memory: (B, S, M).
         """
+        self._check_built()
         return product(memory, tf.cast(self.memory_kernel, memory.dtype))
 
     def project_query(
@@ -285,6 +288,9 @@ class Attention(keras.Layer):
         if not isinstance(probability, str):
             probability = keras.saving.deserialize_keras_object(probability)
         return cls(**(config | {"probability_fn": probability}))
+
+    def _check_built(self) -> None:
+        check_built(self, "`build(query_shape, memory_shape)`")
 
     def _attend_one(
         self, query: Any, memory: Memory, state: list[Any], noise: Any

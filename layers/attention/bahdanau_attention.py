@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.attention.attention import Attention
+from keras_recurrent.layers.attention.memory import memory_size
 from keras_recurrent.layers.product import product
 
 
@@ -63,7 +64,7 @@ class BahdanauAttention(Attention):
             initializer=self.kernel_initializer,
         )
         self.memory_kernel = self.add_weight(
-            shape=(memory_shape[-1], self.units),
+            shape=(memory_size(memory_shape), self.units),
             name="memory_kernel",
             initializer=self.kernel_initializer,
         )
@@ -92,6 +93,7 @@ class BahdanauAttention(Attention):
     def project_query(
         self, query: Any, dot: Callable[..., Any] = product
     ) -> Any:
+        self._check_built()
         return dot(query, self.query_kernel)
 
     def score(self, query: Any, keys: Any, state: Sequence[Any]) -> Any:

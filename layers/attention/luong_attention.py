@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.attention.attention import Attention
+from keras_recurrent.layers.attention.memory import memory_size
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -69,7 +70,7 @@ class LuongAttention(Attention):
     ) -> None:
         sizes = {"query": query_shape[-1]}
         if self.form == "dot":
-            sizes["memory"] = memory_shape[-1]
+            sizes["memory"] = memory_size(memory_shape)
         for name, size in sizes.items():
             if size != self.units:
                 raise ValueError(
@@ -78,7 +79,7 @@ class LuongAttention(Attention):
                 )
         if self.form == "general":
             self.memory_kernel = self.add_weight(
-                shape=(memory_shape[-1], self.units),
+                shape=(memory_size(memory_shape), self.units),
                 name="memory_kernel",
                 initializer=self.kernel_initializer,
             )

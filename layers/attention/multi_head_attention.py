@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.attention.attention import Attention
-from keras_recurrent.layers.attention.memory import Memory
+from keras_recurrent.layers.attention.memory import Memory, memory_size
 from keras_recurrent.layers.product import product
 
 
@@ -80,10 +80,11 @@ class MultiHeadAttention(Attention):
     def build(
         self, query_shape: Any, memory_shape: Any, state_shape: Any = None
     ) -> None:
+        width = memory_size(memory_shape)
         for name, size in (
             ("query", query_shape[-1]),
-            ("memory", memory_shape[-1]),
-            ("value", memory_shape[-1]),
+            ("memory", width),
+            ("value", width),
         ):
             kernel = self.add_weight(
                 shape=(size, self.units),
@@ -109,6 +110,7 @@ class MultiHeadAttention(Attention):
     def project_query(
         self, query: Any, dot: Callable[..., Any] = product
     ) -> Any:
+        self._check_built()
         return dot(query, self.query_kernel)
 
     def score(self, query: Any, keys: Any, state: Sequence[Any]) -> Any:

@@ -12,6 +12,13 @@ class Constraints(NamedTuple):
     A token against the rules is never chosen; the probabilities of the others
     stay what the model says. A sentence for which nothing is left to choose
     ends, with the log-probability minus infinity.
+
+    Example:
+
+    >>> rules = Constraints(min_length=2, forbidden_ids=(1,))
+    >>> # Nor is padding, 0, ever chosen.
+    >>> rules.bar(tf.zeros((1, 4)), t=0, written=(), end_id=3).numpy()
+    array([[-inf, -inf,   0., -inf]], dtype=float32)
     """
 
     min_length: int = 0

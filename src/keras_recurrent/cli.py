@@ -1,14 +1,17 @@
 """The command line. TensorFlow is imported by the commands that need it."""
 
 import os
+import re
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from keras_recurrent.version import __version__
 
@@ -28,9 +31,27 @@ class _Commands(TyperGroup):
             raise
         except OSError as error:
             name = f"{error.filename}: " if error.filename else ""
-            _fail(f"{name}{error.strerror or error}", 2)
+            # h5py's go over several lines.
+            _fail(
+                f"{name}{' '.join((error.strerror or str(error)).split())}", 2
+            )
         except KeyboardInterrupt:
             _fail("Interrupted. To go on, give the same command again.", 130)
+
+
+class _TextsCommand(TyperCommand):
+    """Says how a text is given that looks like an option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        known = {name for p in self.get_params(ctx) for name in p.opts}
+        for arg in takewhile(lambda arg: arg != "--", args):
+            if arg.startswith("-") and arg not in {"-", *known}:
+                _fail(
+                    f"{arg!r} is no option. If it is a text, give it behind "
+                    f"--, as in: keras-recurrent predict RUN -- {quote(arg)}",
+                    2,
+                )
+        return super().parse_args(ctx, args)
 
 
 app = typer.Typer(
@@ -66,7 +87,8 @@ NewRunFolder = Annotated[
         "--run",
         metavar="RUN",
         help="Folder for all results; runs/ and the recipe's name if not "
-        "given. If it holds an unfinished run, that goes on.",
+        "given. If it holds an unfinished run, that goes on; a finished one "
+        "with a larger training.epochs too.",
         show_default=False,
     ),
 ]
@@ -121,7 +143,8 @@ def train(
     """Train the model of a recipe.
 
     After each epoch the best model so far is in the run folder. An
-    interrupted run goes on after its last whole epoch.
+    interrupted run goes on after its last whole epoch, on the same data. A
+    finished one goes on if given more epochs.
     """
     opened = _new_run(recipe, overrides, run, create=True)
     _load_tensorflow()
@@ -129,7 +152,11 @@ def train(
 
     print("Reading the data ...", flush=True)
     if not train(opened):
-        print(f"{opened.folder}: training is finished already.")
+        done, asked = len(opened.history()), opened.recipe.training.epochs
+        print(
+            f"{opened.folder}: training is finished already, after {done} of "
+            f"{asked} epochs."
+        )
     print(f"Model: {opened.model}")
     print(f"Picture: {opened.training_picture}")
     print(f"Next: keras-recurrent evaluate {opened.folder}")
@@ -160,13 +187,27 @@ def tune(
     print(f"Next: keras-recurrent train {opened.best} --run {opened.folder}")
 
 
-@app.command(epilog="Example: keras-recurrent evaluate runs/demo")
-def evaluate(run: RunFolder) -> None:
+@app.command(
+    epilog="Example: keras-recurrent evaluate runs/demo decoding.beam_width=1"
+)
+def evaluate(
+    run: RunFolder,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Values that beat the recipe's, such as "
+            "decoding.beam_width=1 or evaluation.max_examples=100. All but "
+            "decoding and evaluation was fixed in training.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Measure the error rates of a trained model on the test split.
 
     Also writes all predictions and a picture of the attention.
     """
-    opened = _open_run(run)
+    opened = _open_run(run, overrides, ("decoding", "evaluation"))
     _load_tensorflow()
     from rich.console import Console
 
@@ -179,54 +220,92 @@ def evaluate(run: RunFolder) -> None:
 
 
 @app.command(
+    cls=_TextsCommand,
     epilog="Examples: keras-recurrent predict runs/demo hello world; "
-    "keras-recurrent predict runs/demo < words.txt"
+    "keras-recurrent predict runs/demo decoding.beam_width=1 < words.txt",
 )
 def predict(
     run: RunFolder,
     text: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="TEXT",
-            help="Texts to work on; without any, the lines of standard input.",
+            metavar="TEXT|decoding.KEY=VALUE",
+            help="Texts to work on; without any, the lines of standard input "
+            "(so is a text given that looks like decoding.KEY=VALUE). Values "
+            "of decoding beat the recipe's. A text that begins with a hyphen "
+            "goes behind --.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Print what a trained model makes of texts: text, tab, result."""
-    opened = _open_run(run)
+    """Print what a trained model makes of texts: text, tab, result.
+
+    Texts are lines of UTF-8 without tabs, and so are results.
+    """
+    from keras_recurrent.pipelines.text_lines import (
+        join_columns,
+        read_single_column,
+    )
+
+    given = text or []
+    overrides = [t for t in given if re.match(r"decoding\.\w+=", t)]
+    arguments = [os.fsencode(t) for t in given if t not in overrides]
+    opened = _open_run(run, overrides)
+    texts: Iterable[str] = list(read_single_column(arguments, "text"))
+    if not arguments:
+        texts = read_single_column(sys.stdin.buffer, "standard input, line")
     _load_tensorflow()
     import tensorflow as tf
 
     from keras_recurrent.pipelines.predictor import load_predictor
 
     predictor = load_predictor(opened)
-    lines: Iterable[bytes] = sys.stdin.buffer
-    if text:
-        lines = map(os.fsencode, text)
     # At a terminal every line is answered at once.
-    size = 1 if not text and sys.stdin.isatty() else 256
-    for batch in _batched((line.rstrip(b"\r\n") for line in lines), size):
-        predictions = predictor(tf.constant(batch))["predictions"].numpy()
-        for line, prediction in zip(batch, predictions, strict=True):
-            print(f"{line.decode(errors='replace')}\t{prediction.decode()}")
-        sys.stdout.flush()
+    size = 1 if not arguments and sys.stdin.isatty() else 256
+    count = truncated = 0
+    for batch in _batched(texts, size):
+        outputs = predictor(tf.constant(batch))
+        predictions = [p.decode() for p in outputs["predictions"].numpy()]
+        rows = map(join_columns, zip(batch, predictions, strict=True))
+        # As UTF-8, whatever the terminal's encoding is, as it was read.
+        typer.echo("".join(rows).encode(), nl=False)
+        count += len(batch)
+        truncated += int(outputs["truncated"].numpy().sum())
+    if not count:
+        _say("Standard input was empty: nothing to predict.")
+    if truncated:
+        _say(
+            f"{truncated:,} of {count:,} results were cut at "
+            f"decoding.max_length={opened.recipe.decoding.max_length} tokens."
+        )
 
 
-@app.command(epilog="Example: keras-recurrent export runs/demo served/demo")
+@app.command(
+    epilog="Examples: keras-recurrent export runs/demo served/demo; "
+    "keras-recurrent export runs/demo served/greedy decoding.beam_width=1"
+)
 def export(
     run: RunFolder,
     directory: Annotated[
         Path,
         typer.Argument(metavar="DIR", help="New directory for the SavedModel."),
     ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Values that beat the recipe's, such as "
+            "decoding.beam_width=1. All but decoding was fixed in training.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write a trained model as a SavedModel that needs only TensorFlow.
 
     Its signature `serving_default` takes `text` and returns `predictions`,
-    `scores` and `alignments`.
+    `scores`, `truncated` and `alignments`.
     """
-    opened = _open_run(run)
+    opened = _open_run(run, overrides)
     _load_tensorflow()
     from keras_recurrent.pipelines.export import export
 
@@ -234,7 +313,13 @@ def export(
     print(f"SavedModel: {directory}")
 
 
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"Warning: {message}", file=sys.stderr, flush=True)
+
+
 def main() -> None:
+    # In one line, without a place in the code.
+    warnings.showwarning = _show_warning
     app(prog_name="keras-recurrent")
 
 
@@ -250,10 +335,24 @@ def _new_run(
     return Run.create(loaded, folder) if create else Run(folder, loaded)
 
 
-def _open_run(folder: Path) -> Any:
+def _open_run(
+    folder: Path,
+    overrides: list[str] | None,
+    sections: tuple[str, ...] = ("decoding",),
+) -> Any:
+    """Open a trained run, with other values for keys of `sections` only."""
+    from keras_recurrent.pipelines.recipe import RecipeError, load_recipe
     from keras_recurrent.pipelines.run import Run
 
-    return Run.open(folder)
+    opened = Run.open(folder)
+    for override in overrides or ():
+        if not override.startswith(tuple(f"{name}." for name in sections)):
+            raise RecipeError(
+                f"override {override!r}: expected a key of "
+                f"{' or '.join(sections)}, such as decoding.beam_width=1; all "
+                "other keys were fixed in training"
+            )
+    return Run(folder, load_recipe(opened.recipe_file, overrides or ()))
 
 
 def _load_tensorflow() -> None:
@@ -270,12 +369,17 @@ def _load_tensorflow() -> None:
         os.close(stderr)
 
 
-def _batched(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+def _batched(lines: Iterable[str], size: int) -> Iterator[list[str]]:
     lines = iter(lines)
     while batch := list(islice(lines, size)):
         yield batch
 
 
-def _fail(message: str, code: int) -> NoReturn:
+def _say(message: str) -> None:
+    """Tell the user what is no result."""
     print(f"keras-recurrent: {message}", file=sys.stderr)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    _say(message)
     raise typer.Exit(code)

@@ -484,3 +484,24 @@ def test_converts_to_litert(query, seed):
     outputs, looks = reference(cell, x, memory, states, mask)
     np.testing.assert_allclose(found["output_0"], outputs, atol=1e-5)
     np.testing.assert_allclose(found["output_1"], looks[0], atol=1e-5)
+
+
+def test_what_cannot_build_itself_says_what_to_call():
+    def make():
+        return AttentionCell(GRUCell(4), BahdanauAttention(4), None)
+
+    built, fresh = make(), make()
+    built.build((None, 3), (None, None, 5))
+    memory = built.prepare_memory(tf.ones((2, 6, 5)))
+    state = built.get_initial_state(memory)
+    inputs = tf.ones((2, 3))
+    message = "`AttentionCell` is not built.*`build.input_shape, memory_shape"
+    for use in (
+        lambda: fresh(inputs, state, memory),
+        lambda: fresh.run(inputs[:, tf.newaxis], state, memory),
+        lambda: fresh.prepare_memory(tf.ones((2, 6, 5))),
+        lambda: fresh.get_initial_state(memory),
+        lambda: fresh.project_inputs(inputs),
+    ):
+        with pytest.raises(ValueError, match=message):
+            use()

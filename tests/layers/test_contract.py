@@ -222,8 +222,8 @@ def test_converts_to_litert(
     if name in NOT_IN_LITERT:
         pytest.skip(f"LiteRT has no {NOT_IN_LITERT[name]}")
     # Smaller graphs, which are converted sooner.
-    scan = sys.modules["keras_recurrent.layers.linear_scan"]
-    monkeypatch.setattr(scan, "_BLOCK", 2)
+    module = sys.modules["keras_recurrent.layers.linear_scan"]
+    monkeypatch.setattr(module, "_BLOCK", 2)
     model, arguments = functional(case, case.make(), True), data(case, True)
     path = tmp_path / "model.tflite"
     model.export(

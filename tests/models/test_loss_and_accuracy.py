@@ -115,3 +115,21 @@ def test_accuracy_is_the_share_of_real_tokens():
     metric.reset_state()
     metric.update_state(LABELS, LOGITS, sample_weight=[[1], [0], [0]])
     np.testing.assert_allclose(metric.result(), right[0][real[0]].mean())
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 1), (3, 4)])
+def test_accuracy_weighs_sentences_and_tokens(shape):
+    weights = np.zeros(shape)
+    weights[0] = 1.0
+    metric = MaskedAccuracy()
+    predictions = np.where(np.arange(B)[:, None] == 0, LABELS, 0)
+    # Only the first sentence counts, and of that all is right.
+    metric.update_state(LABELS, predictions, sample_weight=weights)
+    assert float(metric.result()) == 1.0
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 2), (3, 4, 1), ()])
+def test_weights_of_other_shapes(shape):
+    for use in (MaskedAccuracy().update_state, MaskedCrossentropy()):
+        with pytest.raises(ValueError, match="sample_weight"):
+            use(LABELS, LOGITS, sample_weight=np.ones(shape))

@@ -128,10 +128,11 @@ def test_a_schedule_goes_by_the_steps_of_the_optimizer():
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_fit(jit_compile):
     model = build(0.5)
-    model.compile("adam", MaskedCrossentropy(), jit_compile=jit_compile)
+    optimizer = keras.optimizers.Adam(0.02)
+    model.compile(optimizer, MaskedCrossentropy(), jit_compile=jit_compile)
     inputs = batch(8)
     history = model.fit(inputs, inputs["target"], epochs=8, verbose=0).history
-    assert history["loss"][-1] < history["loss"][0]
+    assert history["loss"][-1] < 0.9 * history["loss"][0]
 
 
 def test_bad_probability():

@@ -1,5 +1,6 @@
 """Encoder, decoder and the whole model."""
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -403,3 +404,81 @@ def test_bad_arguments():
         Decoder(V, 5, 6, attention="cubic")
     with pytest.raises(ValueError, match="Received: 'grru'"):
         Encoder(V, 5, 6, cell="grru")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model, source: model.generate(source, max_length=2),
+        lambda model, source: model.sample(source, seed=1, max_length=2),
+        lambda model, source: model.score(source, source),
+        lambda model, source: model.start(source)[1],
+        lambda model, source: model.decoder.start(*model.encoder(source))[1],
+    ],
+)
+def test_what_is_not_built_is_built_at_its_first_use(use, seed):
+    model = Seq2Seq(Encoder(V, 5, 6), Decoder(V, 5, 6), START, END)
+    source = tf.constant(reversal(3)[0]["source"])
+    found = use(model, source)
+    reference = build()
+    reference.set_weights(model.get_weights())
+    assert_close(found, use(reference, source))
+    assert_close(use(model, source), found, 0)
+
+
+def test_a_model_can_be_built_in_a_graph_and_then_trained(seed):
+    model = Seq2Seq(Encoder(V, 5, 6), Decoder(V, 5, 6), START, END)
+    inputs, labels = reversal(3)
+    tf.function(model.generate)(inputs["source"], max_length=2)
+    before = model.get_weights()
+    model.compile("sgd", MaskedCrossentropy(), run_eagerly=True)
+    model.fit(inputs, labels, verbose=0)
+    assert not np.allclose(before[0], model.get_weights()[0])
+
+
+def test_what_cannot_build_itself_says_what_to_call():
+    built, fresh = build().decoder, Decoder(V, 5, 6)
+    memory, state = built.start(tf.ones((2, 3, 12)), tf.ones((2, 12)))
+    for use in (
+        lambda: fresh.step(tf.constant([1, 2]), state, memory),
+        fresh.input_table,
+        fresh.output_weights,
+        lambda: fresh.logits(tf.ones((2, 6))),
+    ):
+        with pytest.raises(ValueError, match="`Decoder` is not built.*`start`"):
+            use()
+
+
+def test_summary_shows_shapes_and_parts(tmp_path, monkeypatch, seed):
+    monkeypatch.setenv("COLUMNS", "220")
+    model = build("lstm_stack")
+    lines = []
+    model.summary(200, print_fn=lines.append)
+    rows = [
+        [cell.strip() for cell in line.split("│")[1:-1]]
+        for line in lines[0].splitlines()
+        if "│" in line
+    ]
+    # An embedding (V, 5) and 2 layers of 2 directions: 4 gates of 6 units.
+    encoder = V * 5 + 2 * 4 * 6 * ((5 + 6 + 1) + (12 + 6 + 1))
+    shapes = [row[1] for row in rows]
+    assert shapes == ["((None, None, 12), (None, 24))", f"(None, None, {V})"]
+    assert rows[0][2] == f"{encoder:,}"
+    inputs, _ = reversal(2)
+    outputs = model.encoder(inputs["source"])
+    given = model.encoder.compute_output_shape(inputs["source"].shape)
+    assert given == tuple(tuple(output.shape) for output in outputs)
+
+    model.summary(200, print_fn=lines.append, expand_nested=True)
+    for part in ("Embedding", "LSTM", "AttentionCell", "LSTMCell", "Dense"):
+        assert f"({part})" in lines[1] and f"({part})" not in lines[0]
+    # Weights are where they were without it.
+    model.save_weights(tmp_path / "some.weights.h5")
+    with h5py.File(tmp_path / "some.weights.h5") as file:
+        assert sorted(file["decoder"]) == [
+            "attention_cell",
+            "bridges",
+            "embedding",
+            "output_layer",
+            "vars",
+        ]

@@ -7,7 +7,9 @@ import pytest
 from rich.console import Console
 
 from keras_recurrent.pipelines.evaluation import evaluate
+from keras_recurrent.pipelines.recipe import DataConfig, load_recipe
 from keras_recurrent.pipelines.run import Run
+from keras_recurrent.pipelines.sources import load_pairs, read_texts
 
 
 def distance(a, b):
@@ -75,3 +77,46 @@ def test_some_examples_only(run):
         )
     )
     assert evaluate(Run.open(run.folder)).rates.sequences == 2
+
+
+def test_what_is_cut_is_counted(run, letters):
+    decoding = ["decoding.max_length=4", "decoding.beam_width=1"]
+    other = Run(run.folder, load_recipe(run.recipe_file, decoding))
+    evaluation = evaluate(other)
+    _, *lines = run.predictions.read_text().splitlines()
+    predictions = [line.split("\t")[1].split() for line in lines]
+    pairs = (letters / "test.tsv").read_text().splitlines()
+    references = [pair.split("\t")[1].split() for pair in pairs]
+    cut = sum(len(tokens) == 4 for tokens in predictions)
+    longer = sum(len(tokens) > 3 for tokens in references)
+    written = json.loads(run.evaluation.read_text())
+    assert 20 < cut == evaluation.truncated == written["truncated"]
+    assert cut < longer == written["long_references"]
+    assert written["references"] == len(references) == 50
+    console = Console(width=100, record=True)
+    console.print(evaluation.table())
+    text = console.export_text()
+    assert f"{cut} of 40" in text and f"{longer} of 50" in text
+    assert "give decoding.max_length=7." in " ".join(text.split())
+
+
+def test_nothing_is_cut_where_there_is_room(run):
+    evaluation = evaluate(run)  # at most 6 tokens, of 8
+    assert (evaluation.truncated, evaluation.long_references) == (0, 0)
+    assert "decoding.max_length" not in evaluation.table().caption
+
+
+def test_predictions_are_read_as_pairs_are(run, tmp_path):
+    sources = ['a"b', '"', '""ab""', "a\\tb", "'c'", " d "]
+    targets = ['"A"', '"', "B \\n", "C", "D,", '"D']
+    test = tmp_path / "test.tsv"
+    lines = map("\t".join, zip(sources, targets, strict=True))
+    test.write_text("\n".join(lines))
+    override = f"data.files.test={test}"
+    evaluate(Run(run.folder, load_recipe(run.recipe_file, [override])))
+    files = dict.fromkeys(("train", "validation", "test"), run.predictions)
+    data = DataConfig.model_validate({"files": files})
+    texts = read_texts(load_pairs(data, "test"))
+    assert sorted(texts["source"][1:]) == sorted(sources)
+    columns = run.predictions.read_text().split("\n")[1:-1]
+    assert sorted(line.split("\t")[3] for line in columns) == sorted(targets)

@@ -28,6 +28,7 @@ for texts in (json.loads(sys.argv[2]), []):
     answers.append({
         "predictions": [p.decode() for p in outputs["predictions"].numpy()],
         "scores": outputs["scores"].numpy().tolist(),
+        "truncated": outputs["truncated"].numpy().tolist(),
         "alignments": outputs["alignments"].numpy().tolist(),
         "dtypes": {name: x.dtype.name for name, x in outputs.items()},
     })
@@ -50,6 +51,7 @@ def test_a_process_with_tensorflow_alone_serves_it(trained, tmp_path):
     assert answers["predictions"] == [
         p.decode() for p in expected["predictions"].numpy()
     ]
+    assert answers["truncated"] == expected["truncated"].numpy().tolist()
     for name in ("scores", "alignments"):
         np.testing.assert_allclose(
             answers[name], expected[name].numpy(), atol=1e-4
@@ -57,6 +59,7 @@ def test_a_process_with_tensorflow_alone_serves_it(trained, tmp_path):
     assert answers["dtypes"] == {
         "predictions": "string",
         "scores": "float32",
+        "truncated": "bool",
         "alignments": "float32",
     }
     assert nothing["predictions"] == nothing["scores"] == []

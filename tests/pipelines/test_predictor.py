@@ -80,6 +80,28 @@ def test_the_settings_of_the_recipe_count(predictor):
     assert len(tokens) >= 3 and len(set(tokens)) == len(tokens)
 
 
+@pytest.mark.parametrize(
+    ("max_length", "predictions", "truncated"),
+    [
+        (2, [b"A C", b"D D", b"D", b""], [True, True, False, False]),
+        (3, [b"A C B", b"D D", b"D", b""], [True, False, False, False]),
+    ],
+)
+def test_what_has_not_ended_is_truncated(
+    predictor, max_length, predictions, truncated
+):
+    """The end takes a token, too."""
+    decoding = predictor.decoding.model_copy(
+        update={"max_length": max_length, "beam_width": 1}
+    )
+    shorter = Predictor(
+        predictor.model, predictor.source, predictor.target, decoding
+    )
+    outputs = predict(shorter, ["abca", "dd", "d", ""])
+    assert outputs["predictions"].tolist() == predictions
+    assert outputs["truncated"].tolist() == truncated
+
+
 def test_an_empty_text_has_an_empty_answer(predictor):
     for texts in ([""], ["", "", "abc"]):
         outputs = predict(predictor, texts)

@@ -120,6 +120,37 @@ def test_a_saved_recipe_is_the_same_recipe_anywhere(tmp_path, recipe_file):
     assert load_recipe(run / "recipe.yaml") == recipe
 
 
+FILES = "data:\n  files: {train: a.tsv, validation: b.tsv, test: c.tsv}\n"
+
+
+def test_files_have_no_features(recipe_file, tmp_path):
+    recipe = load_recipe(recipe_file(FILES))
+    assert recipe.data.source is recipe.data.target is None
+    recipe.save(tmp_path / "kept.yaml")
+    kept = (tmp_path / "kept.yaml").read_text()
+    assert "word\n" not in kept and "phonemes" not in kept
+
+
+def test_features_that_older_versions_kept_for_files_are_dropped(recipe_file):
+    older = FILES + "  source: word\n  target: phonemes\n"
+    assert load_recipe(recipe_file(older)) == load_recipe(recipe_file(FILES))
+
+
+@pytest.mark.parametrize(
+    ("settings", "source", "target"),
+    [
+        ("{dataset: cmudict}", "word", "phonemes"),
+        ("{dataset: cmudict, target: word}", "word", "word"),
+        ("{dataset: 'cmudict:1.0.0'}", "word", "phonemes"),
+        ("{dataset: wmt, source: de, target: en}", "de", "en"),
+        ("{dataset: wmt}", None, None),
+    ],
+)
+def test_features_of_datasets(recipe_file, settings, source, target):
+    data = load_recipe(recipe_file(f"data: {settings}\n")).data
+    assert (data.source, data.target) == (source, target)
+
+
 def test_a_recipe_cannot_be_changed(recipe_file):
     recipe = load_recipe(recipe_file(CMUDICT))
     with pytest.raises(ValueError, match="frozen"):

@@ -4,8 +4,10 @@ import tensorflow_datasets as tfds
 
 from keras_recurrent.pipelines.recipe import DataConfig, RecipeError
 from keras_recurrent.pipelines.sources import (
+    fingerprint,
     group_references,
     load_pairs,
+    place_of,
     read_texts,
 )
 
@@ -131,6 +133,7 @@ def test_features_of_a_dataset(tmp_path):
     ("settings", "message"),
     [
         ({"source": "fr"}, "data.source='fr': .*text features: en, pt$"),
+        ({"source": None}, "data.source=None: .*text features: en, pt$"),
         ({"target": "score"}, "data.target='score': .*text features: en, pt$"),
         ({"dataset": "cmudct"}, "'cmudct': no such dataset. Did you mean cmud"),
         ({"dataset": "a b"}, "data.dataset='a b': "),
@@ -143,9 +146,39 @@ def test_wrong_names(tmp_path, settings, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_dataset_without_the_split(tmp_path):
+@pytest.mark.parametrize("use", [load_pairs, fingerprint])
+def test_a_dataset_without_the_split(tmp_path, use):
     with pytest.raises(RecipeError, match="no split 'test'. Its splits: train"):
-        load_pairs(tiny(tmp_path), "test")
+        use(tiny(tmp_path), "test")
+
+
+def test_the_fingerprint_of_a_dataset_is_its_version_and_size(tmp_path):
+    now = fingerprint(tiny(tmp_path), "train")
+    assert now.startswith("tiny_translation/1.0.0, 2 examples, ")
+
+
+def test_the_fingerprint_of_a_file_is_that_of_its_contents(tmp_path):
+    files = {split: tmp_path / split for split in ("train", "validation")}
+    files["test"] = tmp_path / "missing"
+    data = DataConfig.model_validate({"files": files})
+    seen = set()
+    for contents in (b"a\tb\n", b"b\ta\n", b"a\tb\na\tb\n"):
+        for split in ("train", "validation"):
+            files[split].write_bytes(contents)
+        seen.add(fingerprint(data, "train"))
+        assert fingerprint(data, "validation") in seen
+    assert len(seen) == 3
+    with pytest.raises(RecipeError, match="data.files.test=.*No such file"):
+        fingerprint(data, "test")
+
+
+def test_an_empty_split(tmp_path):
+    load_pairs(tiny(tmp_path), "train")
+    (info,) = tmp_path.rglob("dataset_info.json")
+    # TFDS itself refuses to write one.
+    info.write_text(info.read_text().replace('"2"', '"0"'))
+    with pytest.raises(RecipeError, match="the split 'train' is empty"):
+        load_pairs(tiny(tmp_path), "train")
 
 
 def test_a_dataset_that_cannot_be_prepared(tmp_path, monkeypatch):
@@ -170,6 +203,19 @@ def test_a_translation_of_the_catalogue_has_its_languages(tmp_path):
     data = tiny(tmp_path, dataset="ted_hrlr_translate/pt_to_en", source="fr")
     with pytest.raises(RecipeError, match="Its text features: en, pt"):
         load_pairs(data, "train")
+
+
+def test_where_a_pair_is(load_file, tmp_path):
+    content = b"\n".join([b"a\tb", b"", b"c\td", b" ", b"e\tf"])
+    load_file(content)
+    path = tmp_path / "data.tsv"
+    data = DataConfig.model_validate(
+        {"files": dict.fromkeys(("train", "validation", "test"), path)}
+    )
+    places = [place_of(data, "test", index) for index in range(3)]
+    assert places == [f"{path}, line {number}" for number in (1, 3, 5)]
+    place = place_of(DataConfig(dataset="cmudict"), "train", 0)
+    assert place == "cmudict, train example 1"
 
 
 def test_references_are_grouped_by_source(load_file):

@@ -1,19 +1,30 @@
 """Training: what it writes, and that an interrupted run loses nothing."""
 
 import contextlib
+import hashlib
 import json
+import math
 import shutil
 
+import h5py
 import keras
 import pytest
 
 from keras_recurrent.pipelines import progress, training
-from keras_recurrent.pipelines.progress import KeepProgress, best_loss
-from keras_recurrent.pipelines.recipe import ModelConfig, load_recipe
+from keras_recurrent.pipelines.history import best_loss
+from keras_recurrent.pipelines.progress import KeepProgress
+from keras_recurrent.pipelines.recipe import (
+    ModelConfig,
+    Recipe,
+    RecipeError,
+    load_recipe,
+)
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.training import build_model, train
 
 STEPS = 20  # per epoch: 320 words, 16 per batch
+SHORT_STEPS = 4  # of 64 words
+SPLITS = ("train", "validation", "test")
 
 
 # The quickest model to trace.
@@ -24,6 +35,34 @@ SMALL = ("model.cell=simple_rnn", "model.bidirectional=false")
 def run(letters, tmp_path):
     recipe = load_recipe(letters / "letters.yaml", SMALL)
     return Run.create(recipe, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def finished(letters, tmp_path_factory):
+    """A finished run of two short epochs; not to be changed."""
+    recipe = load_recipe(
+        letters / "letters.yaml",
+        ["training.epochs=2", "training.max_examples=64", *SMALL],
+    )
+    run = Run.create(recipe, tmp_path_factory.mktemp("runs") / "short")
+    assert train(run)
+    return run
+
+
+def recipe_of(given, data=None, epochs=2):
+    """Change the recipe of a run in keys that may change."""
+    recipe = getattr(given, "recipe", given).model_dump(mode="json")
+    recipe["training"]["epochs"] = epochs
+    if data is not None:
+        files = {split: str(data / f"{split}.tsv") for split in SPLITS}
+        recipe["data"]["files"] = files
+    return Recipe.model_validate(recipe)
+
+
+def times(folder):
+    """When each file was last written to; locking it is no matter."""
+    files = (path for path in folder.rglob("*") if path.name != ".lock")
+    return {path: path.stat().st_mtime_ns for path in files}
 
 
 @contextlib.contextmanager
@@ -61,7 +100,8 @@ def test_all_that_a_run_folder_holds(trained):
     assert set(run.target_vocabulary.read_text().split()) == set("ABCD")
     assert list(run.events.rglob("events.out.tfevents*"))
     assert run.training_picture.read_bytes().startswith(b"\x89PNG")
-    assert not run.checkpoints.exists()  # nothing left to go on from
+    # What more epochs would go on from.
+    assert [p.name for p in run.checkpoints.iterdir()] == ["12.weights.h5"]
 
 
 def test_the_saved_model_is_the_best_one(trained):
@@ -75,9 +115,9 @@ def test_the_saved_model_is_the_best_one(trained):
 
 def test_a_finished_run_is_left_alone(trained):
     run = Run.open(trained)
-    before = {p: p.stat().st_mtime_ns for p in trained.rglob("*")}
+    before = times(trained)
     assert not train(run)
-    assert {p: p.stat().st_mtime_ns for p in trained.rglob("*")} == before
+    assert times(trained) == before
 
 
 def test_an_interrupted_run_goes_on(run, monkeypatch):
@@ -106,19 +146,21 @@ def test_an_interrupted_run_goes_on(run, monkeypatch):
 @pytest.mark.parametrize("written", [1, 3])
 def test_a_run_that_is_killed_while_writing_goes_on(run, monkeypatch, written):
     """Model, checkpoint, picture and metrics are the files of an epoch."""
-    write = progress._write
+    whole_file = progress.whole_file
     files = []
 
-    def die(path, _):
+    @contextlib.contextmanager
+    def die(path):
         files.append(path.name)
         if len(files) <= 4 + written:
-            write(path, _)
+            with whole_file(path) as draft:
+                yield draft
         else:
-            path.with_name(f"draft.{path.name}").write_bytes(b"half of it")
+            path.with_name(f".draft-1-{path.name}").write_bytes(b"half of it")
             raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(progress, "_write", die)
+        patch.setattr(progress, "whole_file", die)
         with pytest.raises(SystemExit):
             train(run)
     assert files[:4] == [
@@ -137,16 +179,169 @@ def test_a_run_that_is_killed_while_writing_goes_on(run, monkeypatch, written):
     assert run.history()[0] == first | {"val_loss": 0.0}
     assert run.history()[1]["loss"] < first["loss"]
     assert run.model.read_bytes() == best
+    assert [p.name for p in run.checkpoints.iterdir()] == ["3.weights.h5"]
 
 
-def test_without_its_checkpoint_a_run_starts_again(run, monkeypatch):
-    with interruption(monkeypatch, epoch=1, batch=3):
-        train(run)
-    shutil.rmtree(run.checkpoints)
-    run.metrics.write_text('{"epoch": 1, "val_loss": 9.0}\n')
+def test_more_epochs_go_on_where_the_last_one_ended(
+    finished, tmp_path, monkeypatch, capsys
+):
+    shutil.copytree(finished.folder, tmp_path / "run")
+    longer = recipe_of(finished, epochs=4)
+    run = Run.create(longer, tmp_path / "run")
+    assert load_recipe(run.recipe_file) == finished.recipe  # not yet
+
+    weights, steps = [], []
+
+    def spy(self, logs=None):
+        steps.append(int(self.model.optimizer.iterations))
+        variables = self.model.variables + self.model.optimizer.variables
+        weights.extend(v.numpy().tobytes() for v in variables)
+
+    monkeypatch.setattr(KeepProgress, "on_train_begin", spy)
     assert train(run)
-    assert [epoch["epoch"] for epoch in run.history()] == [1, 2, 3]
-    assert run.history()[0]["val_loss"] != 9.0
+    # An independent reader of the file: h5py.
+    kept = {}
+    with h5py.File(finished.checkpoints / "2.weights.h5") as file:
+        file.visititems(
+            lambda name, x: (
+                kept.update({name: x[()]})
+                if isinstance(x, h5py.Dataset)
+                else None
+            )
+        )
+    assert steps == [2 * SHORT_STEPS]
+    assert sorted(x.tobytes() for x in kept.values()) == sorted(weights)
+
+    history = run.history()
+    assert [epoch["epoch"] for epoch in history] == [1, 2, 3, 4]
+    assert history[:2] == finished.history()
+    assert history[2]["loss"] < history[1]["loss"]
+    assert load_recipe(run.recipe_file) == longer
+    said = capsys.readouterr().err
+    assert said == f"{run.recipe_file}: now training.epochs=4 (was 2)\n"
+
+
+def test_changed_data_stops_a_run_before_anything_is_written(
+    finished, letters, tmp_path, capsys
+):
+    folder, data = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(finished.folder, folder)
+    shutil.copytree(letters, data)
+    moved = recipe_of(finished, data)
+    assert not train(Run.create(moved, folder))  # the same, elsewhere
+    said = capsys.readouterr().err
+    assert f"data.files.train={data / 'train.tsv'} (was " in said
+    before = times(folder)
+
+    with (data / "train.tsv").open("a") as file:
+        file.write("dddddd\tD D D D D D\n" * 99)
+    text = (data / "train.tsv").read_bytes()
+    sha256 = hashlib.sha256(text).hexdigest()[:16]
+    for epochs in (2, 4):
+        with pytest.raises(RunError) as error:
+            train(Run.create(recipe_of(moved, epochs=epochs), folder))
+        assert f"{len(text):,} bytes, sha256 {sha256} here" in str(error.value)
+        assert "data.train: " in str(error.value)
+        assert "validation" not in str(error.value)
+        assert "\n" not in str(error.value)
+    assert times(folder) == before
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_keeps_its_vocabularies(finished, letters, tmp_path, capsys):
+    """As one of before there were fingerprints, whose data has changed."""
+    folder, data = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(finished.folder, folder)
+    shutil.copytree(letters, data)
+    with (data / "train.tsv").open("a") as file:
+        file.write("dxdddd\tD D D X D D\n" * 99)
+    run = Run.create(recipe_of(finished, epochs=4), folder)
+    run.origin.fingerprint_file.unlink()
+    shutil.rmtree(run.checkpoints)  # which were removed at the end, too
+    run.origin.write_recipe(recipe_of(finished, data))
+    run = Run.create(recipe_of(finished, data, epochs=3), folder)
+    before = run.target_vocabulary.read_bytes()
+    assert train(run)
+    assert run.target_vocabulary.read_bytes() == before
+    # Its best epoch was the last one.
+    assert run.history()[:2] == finished.history()
+    assert run.history()[2]["loss"] < 2 * run.history()[1]["loss"]
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert "training.epochs=3 (was 2)" in said[0]
+    assert "had no fingerprint of its data" in said[1]
+    assert "goes on from those of the best epoch, 2" in said[2]
+    kept = json.loads(run.origin.fingerprint_file.read_text())
+    text = (data / "train.tsv").read_bytes()
+    assert hashlib.sha256(text).hexdigest()[:16] in kept["data"]["train"]
+
+
+def test_other_versions_are_said(finished, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    run = Run.create(finished.recipe, folder)
+    kept = json.loads(run.origin.fingerprint_file.read_text())
+    version = kept["versions"]["keras"]
+    kept["versions"]["keras"] = "3.0.0"
+    run.origin.fingerprint_file.write_text(json.dumps(kept))
+    assert not train(run)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"versions.keras: 3.0.0 there, {version} here")
+
+
+@pytest.mark.parametrize(
+    ("name", "contents", "message"),
+    [
+        ("metrics.jsonl", b'{"epoch": 1, "val_l', "line 1: damaged, expected"),
+        ("metrics.jsonl", b'{"epoch": 1}\n', "line 1: damaged, expected"),
+        ("metrics.jsonl", b"\xff\n", "line 1: damaged, expected"),
+        ("recipe.yaml", b"data: [", "recipe.yaml"),
+        ("fingerprint.json", b'{"data": ', "fingerprint.json: damaged"),
+        ("fingerprint.json", b"[1]", "fingerprint.json: damaged"),
+        ("source.vocabulary.txt", b"a\na\n", "source.vocabulary.txt: damaged"),
+        ("source.vocabulary.txt", b"\xff\n", "source.vocabulary.txt: damaged"),
+        ("source.vocabulary.txt", b"c\nb\na\nd\n", "source.vocabulary.txt: "),
+        ("source.vocabulary.txt", None, "source.vocabulary.txt: No such file"),
+        ("checkpoints/2.weights.h5", b"half", "2.weights.h5: damaged: "),
+    ],
+)
+def test_a_damaged_file_is_named_in_one_line_and_nothing_is_lost(
+    finished, tmp_path, name, contents, message
+):
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    if contents is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(contents)
+    before = times(folder)
+    with pytest.raises((RunError, RecipeError), match=message) as error:
+        train(Run.create(recipe_of(finished, epochs=4), folder))
+    assert "\n" not in str(error.value)
+    after = times(folder)
+    if name.startswith("checkpoints"):
+        # The last that is read: the recipe and TensorBoard came before.
+        after = {p: t for p, t in after.items() if p in before}
+        before.pop(folder / "recipe.yaml")
+        after.pop(folder / "recipe.yaml")
+    assert after == before
+
+
+def test_an_epoch_without_a_loss_is_not_kept(finished, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    run = Run.create(recipe_of(finished, epochs=4), folder)
+
+    def spoil(self, logs=None):
+        self.model.optimizer.learning_rate = math.inf
+
+    monkeypatch.setattr(KeepProgress, "on_train_begin", spoil)
+    before = run.model.read_bytes()
+    with pytest.raises(RunError, match="not a number in epoch 3, which was"):
+        train(run)
+    assert run.history() == finished.history()
+    assert run.model.read_bytes() == before
+    assert [p.name for p in run.checkpoints.iterdir()] == ["2.weights.h5"]
 
 
 def test_patience_ends_training(letters, tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import shutil
 
 import keras
 import pytest
@@ -158,7 +159,105 @@ def test_another_recipe_is_refused(make_run, fits):
         tune(make_run("tuning.max_trials=3"))
 
 
-def test_hyperband(make_run):
+def test_more_trials_go_on(make_run, fits, capsys):
+    seen = fits([1.0, 2.0, 3.0, 4.0])
+    assert len(tune(make_run("tuning.max_trials=2"))) == 2
+    run = make_run("decoding.beam_width=1")
+    assert choices(tune(run)) == ALL_FOUR
+    assert len(seen) == 4
+    assert load_recipe(run.search / "recipe.yaml") == run.recipe
+    assert load_recipe(run.best).decoding.beam_width == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "decoding.beam_width=1 (was 3)" in line
+    assert "tuning.max_trials=4 (was 2)" in line
+
+
+def test_changed_data_stops_a_search(make_run, fits, letters, tmp_path):
+    shutil.copytree(letters, tmp_path / "data")
+    validation = tmp_path / "data" / "validation.tsv"
+    fits([1.0, KeyboardInterrupt()])
+    run = make_run(f"data.files.validation={validation}")
+    with pytest.raises(KeyboardInterrupt):
+        tune(run)
+    with validation.open("a") as file:
+        file.write("dxd\tD X D\n")
+    before = {p: p.stat().st_mtime_ns for p in run.search.rglob("*")}
+    size = f"{validation.stat().st_size:,} bytes"
+    with pytest.raises(RunError, match=f"data.validation: .*{size}.* here"):
+        tune(run)
+    after = {p: p.stat().st_mtime_ns for p in run.search.rglob("*")}
+    assert after == before
+
+
+def test_a_search_of_before_fingerprints_goes_on(make_run, fits, capsys):
+    fits([1.0, KeyboardInterrupt(), 2.0, 3.0, 4.0])
+    run = make_run()
+    with pytest.raises(KeyboardInterrupt):
+        tune(run)
+    kept = run.search_origin.fingerprint_file
+    fingerprint = kept.read_bytes()
+    kept.unlink()
+    assert choices(tune(run)) == ALL_FOUR
+    assert kept.read_bytes() == fingerprint
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "had no fingerprint of its data" in line
+
+
+def test_a_damaged_search_is_named(make_run, fits):
+    fits([1.0] * 4)
+    run = make_run()
+    tune(run)
+    oracle = run.search / "oracle.json"
+    oracle.write_bytes(oracle.read_bytes()[:99])
+    with pytest.raises(RunError, match="oracle.json: damaged"):
+        tune(run)
+
+
+def test_one_process_at_a_time(make_run):
+    run = make_run()
+    with run.locked():
+        with pytest.raises(RunError, match="another process"):
+            tune(run)
+
+
+def test_a_folder_of_others_is_refused(make_run, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").touch()
+    with pytest.raises(RunError, match="not a run folder"):
+        tune(make_run())
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    "space",
+    ["{}", "{input_feeding: [true, false]}"],  # the latter has no state to feed
+)
+def test_without_values_there_is_nothing_to_search(make_run, space):
+    run = make_run(f"tuning.space={space}")
+    with pytest.raises(RunError, match="nothing to search: tuning.space"):
+        tune(run)
+    assert not run.folder.exists()
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_hyperband_needs_epochs_to_divide(make_run, epochs):
+    run = make_run("tuning.algorithm=hyperband", f"tuning.epochs={epochs}")
+    with pytest.raises(RunError, match=f"tuning.epochs={epochs}: expected at"):
+        tune(run)
+    assert not run.folder.exists()
+
+
+def test_hyperband_says_if_it_ended_too_early(make_run, fits, capsys):
+    fits([1.0] * 4)
+    run = make_run("tuning.algorithm=hyperband", "tuning.epochs=9")
+    results = tune(run)
+    # The first round wants nine choices of four.
+    assert {r.values["epochs"] for r in results} == {1}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no model was trained for tuning.epochs=9, the longest for 1" in line
+
+
+def test_hyperband(make_run, capsys):
     run = make_run(
         "tuning.algorithm=hyperband",
         "tuning.epochs=3",
@@ -170,7 +269,8 @@ def test_hyperband(make_run):
     results = tune(run)
     assert {r.status for r in results} == {"completed"}
     # Successive halving: some trials were longer than others.
-    assert len({r.values["epochs"] for r in results}) > 1
+    assert {r.values["epochs"] for r in results} == {1, 3}
+    assert capsys.readouterr().err == ""
     assert load_recipe(run.best).model.units == results[0].values["units"]
 
 

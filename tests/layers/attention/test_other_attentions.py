@@ -5,8 +5,11 @@ import pytest
 import tensorflow as tf
 
 from keras_recurrent.layers import (
+    BahdanauAttention,
     CoverageAttention,
     LocationSensitiveAttention,
+    LuongAttention,
+    Memory,
     MultiHeadAttention,
 )
 
@@ -172,3 +175,28 @@ def test_nothing_to_look_at_gives_zeros(make, seed):
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        BahdanauAttention,
+        LuongAttention,
+        CoverageAttention,
+        LocationSensitiveAttention,
+        lambda units: MultiHeadAttention(units, num_heads=2),
+    ],
+)
+def test_what_is_not_built_says_what_to_call(make, seed):
+    fresh = make(4)
+    values = tf.ones((2, 3, 5))
+    for use in (
+        lambda: fresh.prepare_memory(values),
+        lambda: fresh(tf.ones((2, 4)), Memory(values, values, None)),
+    ):
+        with pytest.raises(ValueError, match="not built.*`build.query_shape"):
+            use()
+    # Nothing is left behind: it can be built after all.
+    context, _ = fresh(tf.ones((2, 4)), values)
+    prepared = fresh.prepare_memory(values)
+    np.testing.assert_allclose(fresh(tf.ones((2, 4)), prepared)[0], context)

@@ -6,7 +6,7 @@ import keras
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_recurrent.pipelines.progress import best_loss, is_finished
+from keras_recurrent.pipelines.history import best_loss, is_finished
 from keras_recurrent.pipelines.recipe import TrainingConfig
 
 

@@ -1,0 +1,115 @@
+"""A warning if a model has stopped to learn."""
+
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_recurrent.models.token_frequencies import log_frequencies
+from keras_recurrent.models.token_ids import padded
+
+# What is looked at after each epoch: so many sentences, and positions of them.
+_SENTENCES, _POSITIONS = 32, 24
+# Before so many steps nothing can be said of the outputs, and of the loss.
+_STEPS_OF_OUTPUTS, _STEPS_OF_LOSS = 50, 300
+# Outputs are constant if they vary over tokens by less than this share of
+# their size; a unit is saturated if it is closer than this to its bound.
+_SPREAD, _SATURATED = 0.02, 0.01
+
+
+class LearningCheck(keras.callbacks.Callback):
+    """Warns once if a `Seq2Seq` does no better than the frequencies of tokens.
+
+    After each epoch it looks at what the decoder makes of a few sentences:
+
+    - are the outputs y the same for all tokens, and their units saturated?
+      Then their gradient is gone, and the model will not recover;
+    - is the loss no better than that of a model which always predicts the
+      frequencies of tokens?
+
+    `Seq2Seq.fit` has it among its callbacks.
+
+    Args:
+        inputs: {"source": (B, S), "target": (B, T)}, integers, as in a call of
+            the model; few are enough.
+        labels: (B, T), integers, 0 where padded.
+        counts: (V,), how often each token occurs, from `count_tokens`.
+    """
+
+    def __init__(self, inputs: Any, labels: Any, counts: np.ndarray) -> None:
+        super().__init__()
+        self.sample = [
+            padded(ids[:_SENTENCES])
+            for ids in (inputs["source"], inputs["target"], labels)
+        ]
+        self.log_frequencies = tf.constant(log_frequencies(counts))
+        self.warned = False
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        steps = keras.ops.convert_to_numpy(self.model.optimizer.iterations)
+        if self.warned or steps < _STEPS_OF_OUTPUTS:
+            return
+        outputs, losses, baseline = self._look()
+        spread = tf.math.reduce_std(outputs, axis=0) / (
+            tf.sqrt(tf.reduce_mean(outputs**2, axis=0)) + 1e-9
+        )
+        constant = float(tf.reduce_mean(spread)) < _SPREAD
+        if constant or (steps >= _STEPS_OF_LOSS and losses > 0.99 * baseline):
+            self.warned = True
+            warnings.warn(
+                self._message(epoch, outputs, losses, baseline, constant),
+                stacklevel=2,
+            )
+
+    def _look(self) -> tuple[Any, float, float]:
+        """Return y of all tokens (N, U), their loss, and the baseline."""
+        encoder, decoder = self.model.encoder, self.model.decoder
+        source, target, labels = (
+            tf.convert_to_tensor(ids)[:, :_POSITIONS] for ids in self.sample
+        )
+        mask = source != 0
+        memory, summary = encoder(source, mask=mask)
+        outputs, _ = decoder(
+            target, memory, summary, memory_mask=mask, project=False
+        )
+        real = labels != 0
+        labels = tf.boolean_mask(labels, real)
+        outputs = tf.boolean_mask(outputs, real)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels, decoder.logits(outputs)
+        )
+        baseline = -tf.gather(self.log_frequencies, labels)
+        return (
+            tf.cast(outputs, tf.float32),
+            float(tf.reduce_mean(losses)),
+            float(tf.reduce_mean(baseline)),
+        )
+
+    def _message(
+        self,
+        epoch: int,
+        outputs: Any,
+        loss: float,
+        baseline: float,
+        constant: bool,
+    ) -> str:
+        found = (
+            f"after epoch {epoch + 1} the loss of some training sentences is "
+            f"{loss:.2f}, where always predicting the frequencies of tokens "
+            f"gives {baseline:.2f}"
+        )
+        if constant:
+            share = tf.abs(outputs) > 1 - _SATURATED
+            share = tf.reduce_mean(tf.cast(share, tf.float32))
+            found += (
+                "; the outputs of the decoder are the same for all tokens "
+                f"({float(share):.0%} of the units saturated)"
+            )
+        return (
+            f"The model seems to have stopped to learn: {found}. Try a lower "
+            "learning rate, gradients clipped (`global_clipnorm=1.0`), and "
+            "`model.decoder.adapt(labels)` before a new `fit`; and see whether "
+            "sources and targets belong together."
+        )

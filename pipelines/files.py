@@ -1,0 +1,31 @@
+"""Files that are there as a whole or not at all."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a draft to write to, which then is renamed to `path`.
+
+    An interruption at any time, even while writing, damages nothing: what
+    was at `path` stays until the draft is complete.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Keras goes by the end of the name; two processes have two drafts.
+    draft = path.with_name(f".draft-{os.getpid()}-{path.name}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def digest(path: Path) -> str:
+    """Name the size of a file and the beginning of its SHA-256."""
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return f"{file.tell():,} bytes, sha256 {sha256[:16]}"

@@ -1,0 +1,115 @@
+"""How long the examples are, and what is said about it before training."""
+
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+from keras_recurrent.pipelines.recipe import Recipe
+from keras_recurrent.pipelines.sources import place_of
+from keras_recurrent.pipelines.vocabulary import Vocabulary
+
+_SIDES = ("source", "target")
+# An example is an outlier if it is so many times longer than this share of
+# all, and worth a word if outliers multiply the time steps of a pass by this.
+_SHARE = 0.95
+_TIMES = 4
+_SLOWDOWN = 1.25
+
+
+def warn_of_lengths(
+    recipe: Recipe,
+    vocabularies: tuple[Vocabulary, Vocabulary],
+    splits: dict[str, tf.data.Dataset],
+) -> None:
+    """Say on stderr what of the data is too long, or much longer than the rest.
+
+    Targets that decoding cuts off make predictions wrong however well a model
+    is trained; a single long example makes every pass over the data take
+    several times as long. Where nothing is wrong, nothing is said.
+
+    Args:
+        recipe: the recipe.
+        vocabularies: of sources and of targets; they split the texts.
+        splits: the pairs by the name of their split, in their fixed order.
+    """
+    lengths = {
+        split: example_lengths(pairs, vocabularies)
+        for split, pairs in splits.items()
+    }
+    warnings = [_cut_targets(recipe, lengths)]
+    warnings += [_outliers(recipe, split, lengths[split]) for split in splits]
+    for warning in filter(None, warnings):
+        print(f"Warning: {warning}", file=sys.stderr, flush=True)
+
+
+def example_lengths(
+    pairs: tf.data.Dataset, vocabularies: tuple[Vocabulary, Vocabulary]
+) -> np.ndarray:
+    """Count the tokens of sources and targets, (N, 2), without special ones."""
+
+    def count(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        return tf.stack(
+            [
+                vocabulary.tokenize(batch[side]).row_lengths()
+                for side, vocabulary in zip(_SIDES, vocabularies, strict=True)
+            ],
+            axis=1,
+        )
+
+    batches = pairs.batch(10_000).map(count).as_numpy_iterator()
+    return np.concatenate([np.zeros((0, 2), np.int64), *batches])
+
+
+def steps(lengths: np.ndarray, batch_size: int) -> int:
+    """Count the steps of encoder and decoder in a pass over sorted batches.
+
+    A batch takes as many as its longest source and its longest target.
+    """
+    order = np.lexsort(lengths.T)  # by target, then by source
+    starts = np.arange(0, len(lengths), batch_size)
+    return int(np.maximum.reduceat(lengths[order], starts).sum())
+
+
+def _cut_targets(recipe: Recipe, lengths: dict[str, np.ndarray]) -> str:
+    limit = recipe.decoding.max_length
+    # The end is a token, too.
+    targets = {split: 1 + both[:, 1] for split, both in lengths.items()}
+    longest = max(split.max(initial=0) for split in targets.values())
+    if longest <= limit:
+        return ""
+    counts = " and ".join(
+        f"{np.count_nonzero(longer):,} of {len(longer):,} {split} targets"
+        for split, longer in (
+            (split, target > limit) for split, target in targets.items()
+        )
+        if longer.any()
+    )
+    return (
+        f"{counts} are longer than decoding.max_length={limit} tokens, their "
+        f"end counted in: what is predicted will be cut off. The longest has "
+        f"{longest:,}: set decoding.max_length={longest}"
+    )
+
+
+def _outliers(recipe: Recipe, split: str, lengths: np.ndarray) -> str:
+    if not len(lengths):
+        return ""
+    usual = np.quantile(lengths, _SHARE, axis=0, method="inverted_cdf")
+    usual = np.maximum(usual, 1)
+    excess = (lengths / usual).max(axis=1)
+    size = recipe.training.batch_size
+    slowdown = steps(lengths, size) / steps(np.minimum(lengths, usual), size)
+    if excess.max() <= _TIMES or slowdown < _SLOWDOWN:
+        return ""
+    index = int(excess.argmax())
+    side = int((lengths[index] / usual).argmax())
+    others = np.count_nonzero(excess > _TIMES) - 1
+    more = f" (and {others:,} more like it)" if others else ""
+    return (
+        f"{place_of(recipe.data, split, index)}: the {_SIDES[side]} has "
+        f"{lengths[index, side]:,} tokens, where {_SHARE:.0%} have at most "
+        f"{usual[side]:,}. Batches as long as this{more} make a pass over the "
+        f"{split} data take {slowdown:.1f} times as many time steps: shorten "
+        "the example or leave it out"
+    )

@@ -1,0 +1,40 @@
+"""Files that are there as a whole or not at all."""
+
+import hashlib
+
+import pytest
+
+from keras_recurrent.pipelines.files import digest, whole_file
+
+
+def test_a_file_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    for text in ("first", "second"):
+        before = path.read_text() if path.exists() else None
+        with whole_file(path) as draft:
+            draft.write_text(text)
+            assert draft.parent == path.parent
+            assert draft.suffix == ".txt"
+            assert (path.read_text() if path.exists() else None) == before
+        assert path.read_text() == text
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("interruption", [OSError, KeyboardInterrupt])
+def test_what_was_there_stays_if_writing_fails(tmp_path, interruption):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(interruption):
+        with whole_file(path) as draft:
+            draft.write_text("half")
+            raise interruption
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_digest_is_of_the_contents(tmp_path):
+    path = tmp_path / "a.txt"
+    contents = b"0123456789" * 250_000
+    path.write_bytes(contents)
+    sha256 = hashlib.sha256(contents).hexdigest()
+    assert digest(path) == f"2,500,000 bytes, sha256 {sha256[:16]}"
