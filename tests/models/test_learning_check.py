@@ -42,14 +42,14 @@ def after(check, steps):
 
 def test_a_loss_of_frequencies_is_told_once(check):
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         after(check, 299)  # too early to tell
     # Five tokens occur once, the end twice; three others count as once each.
     entropy = -(5 * np.log(1 / 10) + 2 * np.log(2 / 10)) / 7
     with pytest.warns(UserWarning, match=rf"after epoch 2 .* {entropy:.2f}"):
         after(check, 300)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         after(check, 400)
 
 
@@ -57,7 +57,7 @@ def test_outputs_that_are_all_the_same_are_told_early(check):
     cell = check.model.decoder.attention_cell
     cell.output_kernel.assign(0 * cell.output_kernel)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         after(check, 49)
     with pytest.warns(UserWarning, match=r"same for all tokens \(0% of the"):
         after(check, 50)
@@ -67,6 +67,6 @@ def test_a_model_that_learns_is_left_in_peace(check):
     model = check.model
     model.compile(keras.optimizers.Adam(0.02), MaskedCrossentropy())
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         model.fit(INPUTS, LABELS, epochs=60, verbose=0)
         after(check, 400)
