@@ -187,8 +187,10 @@ def _double(a: Any, b: Any, initial_state: Any, reverse: bool) -> Any:
     def body(distance: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
         # Gathered rather than sliced, so that shapes stay what they are.
         joined = order >= distance
-        others = rows + distance if reverse else rows - distance
-        others = tf.clip_by_value(others, 0, time - 1)
+        if reverse:
+            others = tf.minimum(rows + distance, time - 1)
+        else:
+            others = tf.maximum(rows - distance, 0)
 
         def earlier(x: Any, filling: Callable[[Any], Any]) -> Any:
             x = known_shape(tf.gather(x, others), x.shape)

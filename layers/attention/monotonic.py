@@ -145,8 +145,9 @@ class Monotonic(keras.Layer):
 def _alignments(stop: Any, previous: Any, mode: Mode) -> Any:
     """Return α (…, S) of p and of α'."""
     if mode == "recursive":
-        # Over positions, the last axis, rather than over time.
-        passed = 1 - tf.roll(stop, 1, axis=-1)
+        # Over positions, the last axis, rather than over time. What is before
+        # the first one has no bearing.
+        passed = 1 - tf.concat([stop[..., :1], stop[..., :-1]], axis=-1)
         come = linear_scan(
             _positions_first(passed),
             _positions_first(previous),

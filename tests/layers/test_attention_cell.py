@@ -454,6 +454,38 @@ def test_bad_arguments(options, message):
         AttentionCell(**arguments | options)
 
 
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+@pytest.mark.parametrize("query", QUERIES)
+def test_converts_to_litert(query, seed):
+    """A whole run, by built-in operations, for any lengths."""
+    cell = build(query, query == "previous_state")
+    x, memory, states, mask = data()
+
+    def run(x, memory, mask, states):
+        prepared = cell.prepare_memory(memory, mask)
+        cells = [[state] for state in tf.unstack(states)]
+        return cell.run(x, cell.get_initial_state(prepared, cells), prepared)
+
+    weights = tf.Module()
+    weights.all = [weight.value for weight in cell.weights]
+    graph = tf.function(run, autograph=False).get_concrete_function(
+        x=tf.TensorSpec((B, None, D)),
+        memory=tf.TensorSpec((B, None, M)),
+        mask=tf.TensorSpec((B, None), tf.bool),
+        states=tf.TensorSpec((2, B, U)),
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [graph], weights
+    )
+    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    found = interpreter.get_signature_runner()(
+        x=x, memory=memory, mask=mask, states=states
+    )
+    outputs, looks = reference(cell, x, memory, states, mask)
+    np.testing.assert_allclose(found["output_0"], outputs, atol=1e-5)
+    np.testing.assert_allclose(found["output_1"], looks[0], atol=1e-5)
+
+
 def test_what_cannot_build_itself_says_what_to_call():
     def make():
         return AttentionCell(GRUCell(4), BahdanauAttention(4), None)

@@ -85,6 +85,13 @@ LAYERS = {
         {"memory": tf.TensorSpec((T, D)), "query": tf.TensorSpec((6, 2))},
         "memory_mask",
     ),
+    "luong_attention_monotonic_recursive": Case(
+        lambda **k: LuongAttention(
+            2, probability_fn=Monotonic("recursive"), **k
+        ),
+        {"memory": tf.TensorSpec((T, D)), "query": tf.TensorSpec((6, 2))},
+        "memory_mask",
+    ),
     "location_sensitive_attention": Case(
         lambda **k: LocationSensitiveAttention(U, 2, 3, **k),
         {"memory": tf.TensorSpec((T, D)), "query": tf.TensorSpec((6, 2))},
