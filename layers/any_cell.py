@@ -81,7 +81,7 @@ def run_any_cell(
         batch_size = tf.shape(tf.nest.flatten(sequences)[0])[0]
         cell.get_dropout_mask(tf.zeros((batch_size, sequences.shape[-1])))
         cell.get_recurrent_dropout_mask(tf.nest.flatten(states)[0])
-    outputs, last_output, states = recurrence(
+    output, states = recurrence(
         _step_of(cell, training, constants),
         tf.nest.map_structure(swap_batch_and_time, sequences),
         states,
@@ -94,9 +94,7 @@ def run_any_cell(
     if draws_masks:
         cell.reset_dropout_mask()
         cell.reset_recurrent_dropout_mask()
-    if return_sequences:
-        return swap_batch_and_time(outputs), states
-    return last_output, states
+    return (swap_batch_and_time(output) if return_sequences else output), states
 
 
 def is_stack(cell: Any) -> bool:

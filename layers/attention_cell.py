@@ -463,7 +463,7 @@ class AttentionCell(keras.Layer):
                     for memory in memories
                 ],
             )
-            sequences, _, _ = recurrence(step, inputs, state, nothing)
+            sequences, _ = recurrence(step, inputs, state, nothing)
             return sequences, ()
 
         sequences, _ = side_by_side(run, inputs, (state, memories, dropout))

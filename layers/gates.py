@@ -38,7 +38,7 @@ def gates_of(
 
     # One step tells which gates there are.
     first, _ = step(cell.project(sequences[:, 0]), states)
-    activations, _, _ = recurrence(
+    activations, _ = recurrence(
         step,
         cell.project(swap_batch_and_time(sequences)),
         states,

@@ -20,7 +20,7 @@ def recurrence(
     return_sequences: bool = True,
     zero_output_for_mask: bool = False,
     unroll: bool = False,
-) -> tuple[Any, Any, Any]:
+) -> tuple[Any, Any]:
     """Run `step` over the time steps of `inputs`.
 
         output_t, states_t = step(inputs_t, states_{t-1})
@@ -40,14 +40,14 @@ def recurrence(
         outputs: The output before the first time step (what masked steps at
             the beginning return), a nested structure of (B, …).
         mask: (T, B), boolean, or None.
-        return_sequences: Whether the outputs of all time steps are needed.
+        return_sequences: Whether to return the outputs of all time steps.
         zero_output_for_mask: Whether masked time steps put out zeros.
         unroll: Whether the graph repeats the step for each time step rather
             than looping; the number of time steps must be known.
 
     Returns:
-        The outputs of all time steps (T, B, …), or None without
-        `return_sequences`; the last one (B, …), and the final states.
+        The outputs of all time steps (T, B, …) or the last one (B, …), and the
+        final states.
     """
     time = tf.shape(tf.nest.flatten(inputs)[0])[0]
     static_time = tf.nest.flatten(inputs)[0].shape[0]
@@ -59,13 +59,17 @@ def recurrence(
 
     input_arrays = tf.nest.map_structure(array_of, inputs)
     mask_array = None if mask is None else array_of(mask)
-    output_arrays: Any = ()
-    if return_sequences:
-        output_arrays = tf.nest.map_structure(
-            lambda value: _array_like(value, time), outputs
-        )
+    output_arrays = tf.nest.map_structure(
+        lambda value: _array_like(value, time if return_sequences else 1),
+        outputs,
+    )
+    if not return_sequences:
+        output_arrays = _write(output_arrays, 0, outputs)
+    # Carried only where it is read: a loop that hands on what no step reads
+    # has no Jacobian.
+    is_repeated = mask is not None and not zero_output_for_mask
 
-    def body(t: Any, arrays: Any, last: Any, states: Any) -> tuple:
+    def body(t: Any, arrays: Any, before: Any, states: Any) -> tuple:
         output, new_states = step(
             tf.nest.map_structure(lambda array: array.read(t), input_arrays),
             states,
@@ -73,16 +77,14 @@ def recurrence(
         if mask_array is not None:
             live = mask_array.read(t)
             if zero_output_for_mask:
-                last = tf.nest.map_structure(tf.zeros_like, output)
-            output = hold(live, output, last)
+                before = tf.nest.map_structure(tf.zeros_like, output)
+            output = hold(live, output, before)
             new_states = hold(live, new_states, states)
-        if return_sequences:
-            arrays = tf.nest.map_structure(
-                lambda array, value: array.write(t, value), arrays, output
-            )
-        return t + 1, arrays, output, new_states
+        arrays = _write(arrays, t if return_sequences else 0, output)
+        return t + 1, arrays, output if is_repeated else (), new_states
 
-    loop = (tf.constant(0), output_arrays, outputs, states)
+    before = outputs if is_repeated else ()
+    loop = (tf.constant(0), output_arrays, before, states)
     if unroll:
         for _ in range(static_time):
             loop = body(*loop)
@@ -90,19 +92,15 @@ def recurrence(
         loop = tf.while_loop(
             lambda t, *_: t < time, body, loop, maximum_iterations=time
         )
-    _, output_arrays, last, states = loop
-    if not return_sequences:
-        return None, last, states
+    _, output_arrays, _, states = loop
 
-    def sequence_of(array: Any, value: Any) -> Any:
+    def found(array: Any, value: Any) -> Any:
+        if not return_sequences:
+            return known_shape(array.read(0), value.shape)
         sequence = stack(array, tf.shape(value))
         return known_shape(sequence, (static_time, *value.shape))
 
-    return (
-        tf.nest.map_structure(sequence_of, output_arrays, outputs),
-        last,
-        states,
-    )
+    return tf.nest.map_structure(found, output_arrays, outputs), states
 
 
 def _array_like(value: Any, time: Any) -> Any:
@@ -120,6 +118,12 @@ def _array_like(value: Any, time: Any) -> Any:
         element_dtype=value.dtype,
     )
     return tf.TensorArray(value.dtype, flow=flow)
+
+
+def _write(arrays: Any, t: Any, values: Any) -> Any:
+    return tf.nest.map_structure(
+        lambda array, value: array.write(t, value), arrays, values
+    )
 
 
 def stack(array: Any, shape: Any) -> Any:

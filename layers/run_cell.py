@@ -124,7 +124,7 @@ def _run(
             projected, mask = over_time
             rows = tf.shape(states[0])[0]
             dot = cell.recurrent_dot(rows, training)
-            outputs, last, states = recurrence(
+            output, states = recurrence(
                 lambda inputs, states: cell.step(inputs, states, dot),
                 projected,
                 states,
@@ -134,7 +134,9 @@ def _run(
                 zero_output_for_mask=zero_output_for_mask,
                 unroll=unroll,
             )
-            return outputs, (last, states)
+            if return_sequences:
+                return output, ([], states)
+            return [], (output, states)
 
         outputs, (last, states) = side_by_side(run, (projected, mask), states)
         return (

@@ -49,7 +49,7 @@ def scheduled_sampling(
         token = with_shapes_of(last, tf.where(replace, drawn, label))
         return token, (token, with_shapes_of(state, new))
 
-    mixed, *_ = recurrence(
+    mixed, _ = recurrence(
         mix,
         (labels, replaced & (labels != 0), uniform),
         (first, state),

@@ -321,7 +321,7 @@ class Attention(keras.Layer):
             return (context, alignments), state
 
         nothing = tf.reduce_sum(tf.zeros_like(memory.values), axis=1)
-        (contexts, alignments), _, _ = recurrence(
+        (contexts, alignments), _ = recurrence(
             step,
             [sequence for sequence in (queries, noise) if sequence is not None],
             state,

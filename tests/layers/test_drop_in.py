@@ -209,3 +209,22 @@ def test_shapes_that_are_known_in_advance(name):
                 strict=True,
             ):
                 assert (a.shape, a.dtype) == (b.shape, b.dtype)
+
+
+@pytest.mark.parametrize(
+    ("mask", "zeros"), [("none", False), ("inside", False), ("inside", True)]
+)
+def test_jacobian_in_a_graph(mask, zeros):
+    """As TensorFlow vectorizes it."""
+    jacobians = []
+    for layer in pair("LSTM", zero_output_for_mask=zeros):
+
+        @tf.function(input_signature=[tf.TensorSpec((None, None, D))])
+        def jacobian(x, layer=layer):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = layer(x, mask=MASKS[mask])
+            return tape.jacobian(y, x)
+
+        jacobians.append(jacobian(X))
+    assert_close(*jacobians)

@@ -69,3 +69,35 @@ def test_the_error_names_the_way():
     layer.build(X.shape)
     with pytest.raises(NotImplementedError, match="plain_loops"):
         penalty_gradients(layer, contextlib.nullcontext)
+
+
+class Penalized(keras.Sequential):
+    """Trained on the square of the gradient of its inputs alone."""
+
+    def train_step(self, data):
+        x, _ = data
+        with plain_loops(), tf.GradientTape() as outer:
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = tf.reduce_sum(self(x, training=True) ** 2)
+            penalty = tf.reduce_sum(inner.gradient(y, x) ** 2)
+        gradients = outer.gradient(penalty, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return {"penalty": penalty}
+
+
+def test_a_gradient_penalty_is_trained_by_fit(seed):
+    """As Keras's layer is by the same step."""
+    ours, theirs = (
+        Penalized([keras.Input(X.shape[1:]), layer(5)])
+        for layer in (LSTM, keras.layers.LSTM)
+    )
+    theirs.set_weights(ours.get_weights())
+    histories = []
+    for model in (ours, theirs):
+        model.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+        fitted = model.fit(X, np.zeros(2), epochs=3, verbose=0)
+        histories.append(fitted.history["penalty"])
+    np.testing.assert_allclose(*histories, rtol=1e-4)
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)

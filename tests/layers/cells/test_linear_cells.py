@@ -174,9 +174,7 @@ def forward(cell, x, states, mask, by):
         outputs, final = cell.scan(projected, states, mask)
     else:
         nothing = tf.zeros((x.shape[1], cell.units), cell.compute_dtype)
-        outputs, _, final = recurrence(
-            cell.step, projected, states, nothing, mask
-        )
+        outputs, final = recurrence(cell.step, projected, states, nothing, mask)
     if mask is not None:
         seen = tf.cumsum(tf.cast(mask, tf.int32)) > 0
         outputs = tf.where(seen[..., None], outputs, 0)
