@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check bench-layers bench-learning bench-seq2seq
+.PHONY: help demo test check bench-layers bench-learning bench-memory bench-seq2seq
 .DEFAULT_GOAL := help
 
 help:  ## Show this help.
@@ -31,6 +31,9 @@ MULTI30K ?= multi30k
 bench-learning: $(VENV)/installed  ## See that every default learns (some hours; goes on where it was): MULTI30K=folder.
 	$(BIN)/python -m pip install -qq 'sentencepiece>=0.2,<0.3'
 	$(BIN)/python benchmarks/learning.py $(MULTI30K)
+
+bench-memory: $(VENV)/installed  ## See what 50 trained models leave in memory (about 5 minutes).
+	$(BIN)/python benchmarks/memory_growth.py
 
 bench-seq2seq: $(VENV)/installed .bench/joeynmt/installed .bench/addons/installed  ## Race our encoder-decoder against Joey NMT's and tensorflow-addons'.
 	$(BIN)/python benchmarks/seq2seq.py --joeynmt .bench/joeynmt/bin/python --addons .bench/addons/bin/python

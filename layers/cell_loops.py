@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from keras_recurrent.layers.known_shape import known_shape
 from keras_recurrent.layers.recurrence import hold, stack
+from keras_recurrent.layers.with_values import floating, with_values
 
 # Derivatives of activations, as functions of the output: for these the output
 # is kept instead of being computed again.
@@ -67,11 +68,7 @@ class CellLoops:
     def __init__(self, cell: Any, structure: Any) -> None:
         self.cell = cell
         self.structure = structure
-        self.weights = [
-            weight
-            for weight in cell.variables
-            if tf.as_dtype(weight.dtype).is_floating
-        ]
+        self.weights = floating(cell.variables)
         # What the step does, filled in by `see`.
         self.products: list[_Product] = []
         self.gate_specs: dict[int, tf.TensorSpec] = {}
@@ -464,36 +461,26 @@ class CellLoops:
             The gradients of the inputs, of the states, of the values (None
             where a value is used in products only) and of the results.
         """
-        d_results: list[Any] = []
+        numbers = itertools.count()
         gate_numbers = itertools.count()
 
         def dot(factor: Any, *_: Any, **__: Any) -> Any:
-            index = len(d_results)
-            d_results.append(None)
-            product = self.products[index]
-
-            @tf.custom_gradient
-            def known(factor: Any) -> tuple[Any, Callable[[Any], Any]]:
-                def gradient(d_result: Any) -> Any:
-                    d_results[index] = d_result
-                    d_factor = tf.matmul(d_result, kernels[index])
-                    return _dropped(d_factor, product, dropout_mask)
-
-                return tf.identity(results[index]), gradient
-
-            return known(factor)
+            i = next(numbers)
+            dropped = self.products[i].drop and dropout_mask is not None
+            return _known(
+                _PRODUCT,
+                results[i],
+                factor,
+                kernels[i],
+                *([dropout_mask] if dropped else []),
+            )
 
         def gate(_: str, activation: Any, x: Any) -> Any:
-            index = next(gate_numbers)
-            if index not in gates:
+            i = next(gate_numbers)
+            if i not in gates:
                 return activation(x)
-
-            @tf.custom_gradient
-            def known(x: Any) -> tuple[Any, Callable[[Any], Any]]:
-                derivative = _DERIVATIVES[activation](gates[index])
-                return tf.identity(gates[index]), lambda d: d * derivative
-
-            return known(x)
+            derivative = _DERIVATIVES[activation](gates[i])
+            return _known(_GATE, gates[i], x, derivative)
 
         smooth = [i for i, s in enumerate(states) if s.dtype.is_floating]
         smooth_values = [
@@ -503,16 +490,21 @@ class CellLoops:
             inputs,
             [states[i] for i in smooth],
             [values[i] for i in smooth_values],
+            list(results),
         ]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(sources)
-            _, new_states = self._step(inputs, states, values, dot, gate)
-            if live is not None:
-                new_states = hold(live, new_states, states)
-        d_inputs, d_smooth, d_smooth_values = tape.gradient(
-            [new_states[i] for i in smooth],
-            sources,
-            output_gradients=[d_new_states[i] for i in smooth],
+        _, new_states = self._step(inputs, states, values, dot, gate)
+        if live is not None:
+            new_states = hold(live, new_states, states)
+        # Not a tape: what it makes of gradients by hand is never freed.
+        d_inputs, d_smooth, d_smooth_values, d_results = (
+            tf.nest.pack_sequence_as(
+                sources,
+                tf.gradients(
+                    [new_states[i] for i in smooth],
+                    tf.nest.flatten(sources),
+                    [d_new_states[i] for i in smooth],
+                ),
+            )
         )
         d_states = [None] * len(states)
         for i, d in zip(smooth, d_smooth, strict=True):
@@ -531,16 +523,11 @@ class CellLoops:
         self, inputs: Any, states: Any, values: Any, dot: Any, gate: Any
     ) -> tuple[Any, list[Any]]:
         """The step of the cell, with `values` for its weights."""
-        scope = keras.StatelessScope()
         # Behind the values of the weights come the constants.
         constants = values[len(self.weights) :]
-        for pair in zip(self.weights, values, strict=False):
-            # Unlike the scope's argument, this does not cast the value back
-            # to the dtype of the variable.
-            scope.add_update(pair)
         inputs = tf.nest.pack_sequence_as(self.structure, inputs)
         own_states = states[:-1] if self.output_is_extra else states
-        with scope:
+        with with_values(self.weights, values):
             output, new_states = self.cell.step(
                 inputs, own_states, dot, gate, *constants
             )
@@ -553,6 +540,32 @@ class CellLoops:
             values[product.weight][product.rows, product.columns]
             for product in self.products
         ]
+
+
+# Gradients by hand, registered once by these names. (`tf.custom_gradient` would
+# register one for each product of each trace, with its graph, for good.)
+_PRODUCT, _GATE = "KerasRecurrentProduct", "KerasRecurrentGate"
+
+
+def _known(gradient: str, result: Any, *inputs: Any) -> Any:
+    """Return `result`, as if it were computed from `inputs`."""
+    names = {"IdentityN": gradient}
+    with tf.compat.v1.get_default_graph().gradient_override_map(names):
+        return tf.identity_n([result, *inputs])[0]
+
+
+@tf.RegisterGradient(_PRODUCT)
+def _product_gradient(op: Any, d_result: Any, *_: Any) -> list[Any]:
+    _, _, kernel, *dropout_mask = op.inputs  # the kernel is transposed
+    d_factor = tf.matmul(d_result, kernel)
+    for mask in dropout_mask:
+        d_factor = d_factor * mask
+    return [d_result, d_factor, None, *(None for _ in dropout_mask)]
+
+
+@tf.RegisterGradient(_GATE)
+def _gate_gradient(op: Any, d_y: Any, *_: Any) -> list[Any]:
+    return [None, d_y * op.inputs[2], None]
 
 
 def _position(tensor: Any, tensors: Sequence[Any]) -> int | None:

@@ -8,11 +8,13 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
+from keras_recurrent.layers.compiled import compiled
 from keras_recurrent.layers.linear_scan import last_of
 from keras_recurrent.layers.plain_loops import are_plain
 from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
 from keras_recurrent.layers.side_by_side import side_by_side
 from keras_recurrent.layers.trained_loop import trained_loop
+from keras_recurrent.layers.with_values import floating, with_values
 
 
 def run_cell(
@@ -107,11 +109,20 @@ def _run(
         and sequences.shape[1]
     )
     if cell.parallel:
-        scan = cell.scan
-        if jit_compile:
-            scan = tf.function(scan, jit_compile=True, autograph=False)
+        weights = floating(cell.variables)
+        values = [tf.convert_to_tensor(weight) for weight in weights]
+
+        def scan(
+            projected: Any, states: Any, mask: Any, values: Any
+        ) -> tuple[Any, list[Any]]:
+            with with_values(weights, values):
+                return cell.scan(projected, states, mask)
+
+        scan = compiled(scan) if jit_compile else scan
         output, states = side_by_side(
-            lambda over_time, states: scan(over_time[0], states, over_time[1]),
+            lambda over_time, states: scan(
+                over_time[0], states, over_time[1], values
+            ),
             (projected, mask),
             states,
         )

@@ -15,11 +15,13 @@ and applies the activations of its gates through `gate`.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from keras_recurrent.layers.cell_loops import CellLoops, total
+from keras_recurrent.layers.compiled import compiled
 from keras_recurrent.layers.known_shape import known_shape
 from keras_recurrent.layers.side_by_side import cut, join, sizes_of_parts
 
@@ -83,12 +85,8 @@ def trained_loop(
         wanted.append(loops.output_state)
     loops.kept_states.update(wanted)
     # Functions, so that parts of the batch share them.
-    forward = tf.function(
-        loops.forward, jit_compile=jit_compile, autograph=False
-    )
-    backward = tf.function(
-        loops.backward, jit_compile=jit_compile, autograph=False
-    )
+    make = compiled if jit_compile else partial(tf.function, autograph=False)
+    forward, backward = make(loops.forward), make(loops.backward)
     sizes = sizes_of_parts(inputs[0])
     masks = list(
         zip(cut(mask, sizes, axis=1), cut(dropout_mask, sizes, 0), strict=True)
