@@ -24,6 +24,7 @@ from keras_recurrent.models.inner_policies import (
     inner_policies,
     set_inner_policies,
 )
+from keras_recurrent.models.stacked_cells import level_arguments
 from keras_recurrent.models.token_frequencies import (
     count_tokens,
     log_frequencies,
@@ -147,8 +148,9 @@ class Decoder(keras.Layer):
                     dropout=dropout,
                     recurrent_dropout=recurrent_dropout,
                     dtype=dtype,
+                    **level_arguments(cell, level),
                 )
-                for _ in range(num_layers)
+                for level in range(num_layers)
             ],
             ATTENTIONS[attention](units, dtype=dtype)
             if isinstance(attention, str)

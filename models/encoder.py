@@ -14,6 +14,7 @@ from keras_recurrent.models.inner_policies import (
     inner_policies,
     set_inner_policies,
 )
+from keras_recurrent.models.stacked_cells import level_arguments
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -185,10 +186,13 @@ class Encoder(keras.Layer):
         # These layers run on cuDNN if there is a GPU.
         layer = {"lstm": LSTM, "gru": GRU}.get(self.cell)
         return [
-            layer(**cell_arguments, **layer_arguments)
+            layer(**arguments, **layer_arguments)
             if layer
-            else RNN(get_cell(self.cell)(**cell_arguments), **layer_arguments)
-            for _ in range(self.num_layers)
+            else RNN(get_cell(self.cell)(**arguments), **layer_arguments)
+            for arguments in (
+                cell_arguments | level_arguments(self.cell, level)
+                for level in range(self.num_layers)
+            )
         ]
 
     def _levels(self) -> list[tuple[RNN, ...]]:
