@@ -4,9 +4,9 @@
 
 Each layer has a process of its own, which 50 times builds a small model of
 known length, trains it for an epoch, and calls `keras.backend.clear_session`,
-as a search over many models does. MB a round are those that the process
-occupies more after the last round than after the tenth, when everything has been
-imported, compiled and allocated once. Keras's own layers do the same beside.
+as a search over many models does. MB a round is what the process occupies more
+after the last round than after the tenth, when everything has been imported,
+compiled and allocated once. Keras's own layers do the same beside.
 
     python benchmarks/memory_growth.py [--rounds 50]
 """

@@ -11,26 +11,29 @@ import tensorflow as tf
 
 from keras_recurrent.layers.attention.attention import Attention
 from keras_recurrent.layers.attention.memory import Memory
-from keras_recurrent.layers.attention_step import (
-    AttentionState,
-    AttentionStep,
-    Dropout,
-    attention_of,
-)
 from keras_recurrent.layers.cells.recurrent_cell import (
     Dot,
     Gate,
     RecurrentCell,
 )
 from keras_recurrent.layers.check_built import check_built
-from keras_recurrent.layers.linear_scan import before
+from keras_recurrent.layers.loops.attention_step import (
+    AttentionState,
+    AttentionStep,
+    Dropout,
+    attention_of,
+)
+from keras_recurrent.layers.loops.plain_loops import are_plain
+from keras_recurrent.layers.loops.run_cell import run_cell
+from keras_recurrent.layers.loops.trained_loop import trained_loop
+from keras_recurrent.layers.ops.linear_scan import before
+from keras_recurrent.layers.ops.product import product
+from keras_recurrent.layers.ops.recurrence import (
+    recurrence,
+    swap_batch_and_time,
+)
+from keras_recurrent.layers.ops.side_by_side import side_by_side
 from keras_recurrent.layers.parts import parts_of
-from keras_recurrent.layers.plain_loops import are_plain
-from keras_recurrent.layers.product import product
-from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
-from keras_recurrent.layers.run_cell import run_cell
-from keras_recurrent.layers.side_by_side import side_by_side
-from keras_recurrent.layers.trained_loop import trained_loop
 
 Query = Literal["previous_state", "new_state"]
 

@@ -5,12 +5,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers.any_cell import (
+from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
+from keras_recurrent.layers.loops.any_cell import (
     output_shape_of,
     run_any_cell,
 )
-from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
-from keras_recurrent.layers.gates import gates_of
+from keras_recurrent.layers.loops.gates import gates_of
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")

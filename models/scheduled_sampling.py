@@ -4,7 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
+from keras_recurrent.layers.ops.recurrence import (
+    recurrence,
+    swap_batch_and_time,
+)
 from keras_recurrent.models.decoding.hypotheses import Step, with_shapes_of
 
 

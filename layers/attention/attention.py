@@ -12,8 +12,11 @@ from keras_recurrent.layers.attention.memory import Memory
 from keras_recurrent.layers.attention.monotonic import Monotonic
 from keras_recurrent.layers.attention.sparsemax import sparsemax
 from keras_recurrent.layers.check_built import check_built
-from keras_recurrent.layers.product import product
-from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
+from keras_recurrent.layers.ops.product import product
+from keras_recurrent.layers.ops.recurrence import (
+    recurrence,
+    swap_batch_and_time,
+)
 
 PROBABILITIES: dict[str, Callable[..., Any]] = {
     "hardmax": hardmax,

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_recurrent.layers.attention.recalling_attention import (
     RecallingAttention,
 )
-from keras_recurrent.layers.product import product
+from keras_recurrent.layers.ops.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")

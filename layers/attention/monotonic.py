@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers.linear_scan import linear_scan
+from keras_recurrent.layers.ops.linear_scan import linear_scan
 
 Mode = Literal["parallel", "recursive", "hard"]
 

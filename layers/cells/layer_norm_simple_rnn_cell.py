@@ -13,7 +13,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_gate,
 )
 from keras_recurrent.layers.cells.simple_rnn_cell import SimpleRNNCell
-from keras_recurrent.layers.product import product
+from keras_recurrent.layers.ops.product import product
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")

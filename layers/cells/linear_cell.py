@@ -12,8 +12,8 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
-from keras_recurrent.layers.linear_scan import last_of, linear_scan
-from keras_recurrent.layers.product import product
+from keras_recurrent.layers.ops.linear_scan import last_of, linear_scan
+from keras_recurrent.layers.ops.product import product
 
 
 class LinearCell(RecurrentCell):

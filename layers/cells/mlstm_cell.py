@@ -20,7 +20,7 @@ from keras_recurrent.layers.cells.slstm_cell import (
     check_heads,
     stabiliser,
 )
-from keras_recurrent.layers.linear_scan import last_of, linear_scan
+from keras_recurrent.layers.ops.linear_scan import last_of, linear_scan
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")

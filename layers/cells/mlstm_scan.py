@@ -5,9 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_recurrent.layers.known_shape import known_shape
-from keras_recurrent.layers.linear_scan import before, last_of, linear_scan
-from keras_recurrent.layers.recurrence import recurrence
+from keras_recurrent.layers.ops.known_shape import known_shape
+from keras_recurrent.layers.ops.linear_scan import before, last_of, linear_scan
+from keras_recurrent.layers.ops.recurrence import recurrence
 
 # Within a chunk, work grows with the square of its length; for each chunk a
 # matrix is kept for the gradient.

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers.product import product
+from keras_recurrent.layers.ops.product import product
 
 Dot = Callable[..., Any]
 """The product that a cell's `step` multiplies with, see `plain_dot`."""

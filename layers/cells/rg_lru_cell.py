@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_recurrent.layers.cells.linear_cell import LinearCell
 from keras_recurrent.layers.cells.recurrent_cell import Gate, plain_gate
-from keras_recurrent.layers.product import product
+from keras_recurrent.layers.ops.product import product
 
 # c in the equations, as in the paper.
 _SHARPNESS = 8.0

@@ -222,7 +222,7 @@ def test_converts_to_litert(
     if name in NOT_IN_LITERT:
         pytest.skip(f"LiteRT has no {NOT_IN_LITERT[name]}")
     # Smaller graphs, which are converted sooner.
-    module = sys.modules["keras_recurrent.layers.linear_scan"]
+    module = sys.modules["keras_recurrent.layers.ops.linear_scan"]
     monkeypatch.setattr(module, "_BLOCK", 2)
     model, arguments = functional(case, case.make(), True), data(case, True)
     path = tmp_path / "model.tflite"

@@ -16,7 +16,10 @@ from keras_recurrent.layers import (
     RGLRUCell,
     SRUCell,
 )
-from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
+from keras_recurrent.layers.ops.recurrence import (
+    recurrence,
+    swap_batch_and_time,
+)
 
 B, D, U = 3, 4, 5
 

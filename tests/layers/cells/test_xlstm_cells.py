@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_recurrent.layers import RNN, MLSTMCell, SLSTMCell
-from keras_recurrent.layers.recurrence import recurrence
+from keras_recurrent.layers.ops.recurrence import recurrence
 
 B, T, D, U = 3, 6, 4, 6
 MASK = np.ones((B, T), "bool")

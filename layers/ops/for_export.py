@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 from keras_recurrent.layers.cudnn_rnn import without_cudnn
-from keras_recurrent.layers.side_by_side import one_loop
+from keras_recurrent.layers.ops.side_by_side import one_loop
 
 
 @contextlib.contextmanager

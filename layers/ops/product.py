@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_recurrent.layers.known_shape import known_shape
+from keras_recurrent.layers.ops.known_shape import known_shape
 
 
 def product(

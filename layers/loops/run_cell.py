@@ -8,13 +8,16 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
-from keras_recurrent.layers.compiled import compiled
-from keras_recurrent.layers.linear_scan import last_of
-from keras_recurrent.layers.plain_loops import are_plain
-from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
-from keras_recurrent.layers.side_by_side import side_by_side
-from keras_recurrent.layers.trained_loop import trained_loop
-from keras_recurrent.layers.with_values import floating, with_values
+from keras_recurrent.layers.loops.plain_loops import are_plain
+from keras_recurrent.layers.loops.trained_loop import trained_loop
+from keras_recurrent.layers.loops.with_values import floating, with_values
+from keras_recurrent.layers.ops.compiled import compiled
+from keras_recurrent.layers.ops.linear_scan import last_of
+from keras_recurrent.layers.ops.recurrence import (
+    recurrence,
+    swap_batch_and_time,
+)
+from keras_recurrent.layers.ops.side_by_side import side_by_side
 
 
 def run_cell(

@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_recurrent.layers.known_shape import known_shape
+from keras_recurrent.layers.ops.known_shape import known_shape
 
 # Fewer rows than this do not repay a loop of their own.
 _ROWS_PER_LOOP = 8

@@ -20,10 +20,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_recurrent.layers.cell_loops import CellLoops, total
-from keras_recurrent.layers.compiled import compiled
-from keras_recurrent.layers.known_shape import known_shape
-from keras_recurrent.layers.side_by_side import cut, join, sizes_of_parts
+from keras_recurrent.layers.loops.cell_loops import CellLoops, total
+from keras_recurrent.layers.ops.compiled import compiled
+from keras_recurrent.layers.ops.known_shape import known_shape
+from keras_recurrent.layers.ops.side_by_side import cut, join, sizes_of_parts
 
 
 def trained_loop(

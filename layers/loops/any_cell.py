@@ -7,8 +7,11 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
-from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
-from keras_recurrent.layers.run_cell import run_cell
+from keras_recurrent.layers.loops.run_cell import run_cell
+from keras_recurrent.layers.ops.recurrence import (
+    recurrence,
+    swap_batch_and_time,
+)
 
 
 def run_any_cell(

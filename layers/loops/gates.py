@@ -8,7 +8,10 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     RecurrentCell,
     plain_dot,
 )
-from keras_recurrent.layers.recurrence import recurrence, swap_batch_and_time
+from keras_recurrent.layers.ops.recurrence import (
+    recurrence,
+    swap_batch_and_time,
+)
 
 
 def gates_of(

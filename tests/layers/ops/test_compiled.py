@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_recurrent.layers import GRU, LSTM, RNN, compiled
+from keras_recurrent.layers import GRU, LSTM, RNN
 from keras_recurrent.layers.cells import MinGRUCell
+from keras_recurrent.layers.ops import compiled
 
 
 @pytest.fixture

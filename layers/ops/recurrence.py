@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_recurrent.layers.known_shape import known_shape
+from keras_recurrent.layers.ops.known_shape import known_shape
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers.known_shape import known_shape
-from keras_recurrent.layers.recurrence import hold, stack
-from keras_recurrent.layers.with_values import floating, with_values
+from keras_recurrent.layers.loops.with_values import floating, with_values
+from keras_recurrent.layers.ops.known_shape import known_shape
+from keras_recurrent.layers.ops.recurrence import hold, stack
 
 # Derivatives of activations, as functions of the output: for these the output
 # is kept instead of being computed again.

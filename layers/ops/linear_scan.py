@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_recurrent.layers.known_shape import known_shape
+from keras_recurrent.layers.ops.known_shape import known_shape
 
 # Time steps of one block. Two passes over the blocks do most of the work;
 # longer blocks leave less to do between them, at more operations.

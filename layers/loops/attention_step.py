@@ -16,7 +16,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
-from keras_recurrent.layers.product import product
+from keras_recurrent.layers.ops.product import product
 
 
 class AttentionState(NamedTuple):

@@ -12,9 +12,9 @@ from keras_recurrent.layers import (
     SimpleRNNCell,
 )
 from keras_recurrent.layers.cells.recurrent_cell import plain_dot, plain_gate
-from keras_recurrent.layers.recurrence import recurrence
-from keras_recurrent.layers.side_by_side import sizes_of_parts
-from keras_recurrent.layers.trained_loop import trained_loop
+from keras_recurrent.layers.loops.trained_loop import trained_loop
+from keras_recurrent.layers.ops.recurrence import recurrence
+from keras_recurrent.layers.ops.side_by_side import sizes_of_parts
 
 B, T, D, U = 5, 6, 4, 3
 

@@ -1,0 +1,1 @@
+"""Cells over time: how the layers run them, in inference and training."""

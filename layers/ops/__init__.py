@@ -1,0 +1,1 @@
+"""What cells and loops compute with. Nothing in here knows a cell."""
