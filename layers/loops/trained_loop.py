@@ -20,7 +20,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_recurrent.layers.loops.cell_loops import CellLoops, total
+from keras_recurrent.layers.loops.backward_loop import (
+    backward_loop,
+    total,
+    weight_gradients,
+)
+from keras_recurrent.layers.loops.forward_loop import Saved, forward_loop
+from keras_recurrent.layers.loops.plan_step import plan_step
 from keras_recurrent.layers.ops.compiled import compiled
 from keras_recurrent.layers.ops.known_shape import known_shape
 from keras_recurrent.layers.ops.side_by_side import cut, join, sizes_of_parts
@@ -66,27 +72,36 @@ def trained_loop(
     Raises:
         NotImplementedError: The gradient of the gradient was asked for.
     """
-    loops = CellLoops(cell, projected)
+    plan = plan_step(cell, projected, states, constants)
     arguments = [
         tf.nest.flatten(projected),
         list(states),
-        [tf.convert_to_tensor(weight) for weight in loops.weights],
+        [tf.convert_to_tensor(weight) for weight in plan.weights],
         [tf.convert_to_tensor(constant) for constant in constants],
     ]
-    inputs, _, weights, constants = arguments
-    loops.see(inputs, states, [*weights, *constants])
-    if loops.output_is_extra:
+    inputs = arguments[0]
+    if plan.output_is_extra:
         batch_size = tf.shape(states[0])[0]
         arguments[1].append(
             tf.zeros((batch_size, cell.output_size), cell.compute_dtype)
         )
     wanted = list(sequences_of)
     if return_sequences:
-        wanted.append(loops.output_state)
-    loops.kept_states.update(wanted)
+        wanted.append(plan.output_state)
+    kept_states = {*plan.kept_states, *wanted}
     # Functions, so that parts of the batch share them.
-    make = compiled if jit_compile else partial(tf.function, autograph=False)
-    forward, backward = make(loops.forward), make(loops.backward)
+    function = (
+        compiled if jit_compile else partial(tf.function, autograph=False)
+    )
+
+    @function
+    def forward(*arguments: Any) -> tuple[Any, Saved]:
+        return forward_loop(plan, kept_states, *arguments)
+
+    @function
+    def backward(*arguments: Any) -> tuple[Any, Any, Any, Any]:
+        return backward_loop(plan, *arguments)
+
     sizes = sizes_of_parts(inputs[0])
     masks = list(
         zip(cut(mask, sizes, axis=1), cut(dropout_mask, sizes, 0), strict=True)
@@ -122,7 +137,7 @@ def trained_loop(
             ]
             d_inputs, d_states, d_values, d_results = zip(*found, strict=True)
             d_products = [
-                loops.weight_gradients(kept, d_input, d_result, dropped)
+                weight_gradients(plan, kept, d_input, d_result, dropped)
                 for kept, d_input, d_result, (_, dropped) in zip(
                     saved, d_inputs, d_results, masks, strict=True
                 )
@@ -150,7 +165,7 @@ def trained_loop(
     ]
     output = sequences.pop() if return_sequences else None
     if output is None:
-        output = results[loops.output_state]
+        output = results[plan.output_state]
     return output, list(results[: len(states)]), sequences
 
 

@@ -1,0 +1,33 @@
+"""Arrays over time, written in one loop and read in another."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from keras_recurrent.layers.ops.known_shape import known_shape
+from keras_recurrent.layers.ops.recurrence import stack
+
+
+def array_for(size: Any, spec: tf.TensorSpec) -> Any:
+    return tf.TensorArray(spec.dtype, size, element_shape=spec.shape)
+
+
+def array_of(sequence: Any) -> Any:
+    shape = sequence.shape[1:]
+    size = tf.shape(sequence)[0]
+    array = tf.TensorArray(sequence.dtype, size, element_shape=shape)
+    return array.unstack(sequence)
+
+
+def stacked(array: Any, rows: Any) -> Any:
+    # A state can be as long as the memory, which may be unknown.
+    features = [-1 if n is None else n for n in array.element_shape[1:]]
+    sequence = stack(array, tf.concat([[rows], features], axis=0))
+    return known_shape(sequence, (None, *array.element_shape))
+
+
+def write(
+    arrays: dict[int, Any], t: Any, values: Sequence[Any]
+) -> dict[int, Any]:
+    return {i: array.write(t, values[i]) for i, array in arrays.items()}
