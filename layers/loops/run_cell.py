@@ -92,71 +92,28 @@ def _run(
     zero_output_for_mask: bool,
     unroll: bool,
 ) -> tuple[Any, list[Any]]:
-    batch_size = tf.shape(sequences)[0]
+    batch_size, time = tf.shape(sequences)[0], sequences.shape[1]
     input_mask = cell.input_mask(batch_size, sequences.shape[-1], training)
     if input_mask is not None:
         sequences = sequences * input_mask[:, tf.newaxis]
     # Time-major from here on: swapping the inputs is cheaper than swapping
     # their projection, which is several times wider.
-    projected = cell.project(swap_batch_and_time(sequences))
-    noise = cell.noise((tf.shape(sequences)[1], batch_size), training)
+    sequences = swap_batch_and_time(sequences)  # (T, B, D)
+    projected = cell.project(sequences)  # (T, B, P)
+    noise = cell.noise((tf.shape(sequences)[0], batch_size), training)
     if noise is not None:
         projected = [projected, noise]
     if mask is not None:
-        mask = swap_batch_and_time(tf.cast(mask, tf.bool))
+        mask = swap_batch_and_time(tf.cast(mask, tf.bool))  # (T, B)
+    in_graph = not (tf.executing_eagerly() or are_plain())
     # XLA would compile a graph for each length; one is enough if it is known.
-    jit_compile = bool(
-        training
-        and not tf.executing_eagerly()
-        and not are_plain()
-        and sequences.shape[1]
-    )
+    jit_compile = bool(training and in_graph and time)
+    is_trained = training and in_graph and not unroll
     if cell.parallel:
-        weights = floating(cell.variables)
-        values = [tf.convert_to_tensor(weight) for weight in weights]
-
-        def scan(
-            projected: Any, states: Any, mask: Any, values: Any
-        ) -> tuple[Any, list[Any]]:
-            with with_values(weights, values):
-                return cell.scan(projected, states, mask)
-
-        scan = compiled(scan) if jit_compile else scan
-        output, states = side_by_side(
-            lambda over_time, states: scan(
-                over_time[0], states, over_time[1], values
-            ),
-            (projected, mask),
-            states,
+        output, states = _scan(
+            cell, projected, states, mask, return_sequences, jit_compile
         )
-        if not return_sequences:
-            nothing = tf.zeros((batch_size, cell.output_size), output.dtype)
-            output = last_of(output, nothing)
-    elif not training or unroll or tf.executing_eagerly() or are_plain():
-
-        def run(over_time: Any, states: Any) -> tuple[Any, Any]:
-            projected, mask = over_time
-            rows = tf.shape(states[0])[0]
-            dot = cell.recurrent_dot(rows, training)
-            output, states = recurrence(
-                lambda inputs, states: cell.step(inputs, states, dot),
-                projected,
-                states,
-                tf.zeros((rows, cell.output_size), cell.compute_dtype),
-                mask,
-                return_sequences=return_sequences,
-                zero_output_for_mask=zero_output_for_mask,
-                unroll=unroll,
-            )
-            if return_sequences:
-                return output, ([], states)
-            return [], (output, states)
-
-        outputs, (last, states) = side_by_side(run, (projected, mask), states)
-        return (
-            swap_batch_and_time(outputs) if return_sequences else last
-        ), states
-    else:
+    elif is_trained:
         output, states, _ = trained_loop(
             cell,
             projected,
@@ -166,12 +123,95 @@ def _run(
             return_sequences=return_sequences,
             jit_compile=jit_compile,
         )
-    if mask is not None:
+    else:
+        output, states = _loop(
+            cell,
+            projected,
+            states,
+            mask,
+            training,
+            return_sequences=return_sequences,
+            zero_output_for_mask=zero_output_for_mask,
+            unroll=unroll,
+        )
+    if mask is not None and (cell.parallel or is_trained):
         live = mask if zero_output_for_mask else _live_so_far(mask)
         live = live if return_sequences else live[-1]
         live = tf.expand_dims(live, -1)
         output = tf.where(live, output, tf.zeros_like(output))
     return (swap_batch_and_time(output) if return_sequences else output), states
+
+
+def _scan(
+    cell: RecurrentCell,
+    projected: Any,
+    states: list[Any],
+    mask: Any,
+    return_sequences: bool,
+    jit_compile: bool,
+) -> tuple[Any, list[Any]]:
+    """Run a cell that is linear in its state, all time steps at once.
+
+    At masked time steps the output is that of the step before, and arbitrary
+    before the first one that is not masked.
+    """
+    weights = floating(cell.variables)
+    values = [tf.convert_to_tensor(weight) for weight in weights]
+
+    def scan(
+        projected: Any, states: Any, mask: Any, values: Any
+    ) -> tuple[Any, list[Any]]:
+        with with_values(weights, values):
+            return cell.scan(projected, states, mask)
+
+    run = compiled(scan) if jit_compile else scan
+
+    def run_part(over_time: Any, states: Any) -> tuple[Any, Any]:
+        projected, mask = over_time
+        return run(projected, states, mask, values)
+
+    output, final = side_by_side(run_part, (projected, mask), states)
+    if not return_sequences:
+        rows = tf.shape(states[0])[0]
+        nothing = tf.zeros((rows, cell.output_size), output.dtype)
+        output = last_of(output, nothing)
+    return output, final
+
+
+def _loop(
+    cell: RecurrentCell,
+    projected: Any,
+    states: list[Any],
+    mask: Any,
+    training: bool,
+    *,
+    return_sequences: bool,
+    zero_output_for_mask: bool,
+    unroll: bool,
+) -> tuple[Any, list[Any]]:
+    """Run a cell step by step."""
+
+    def run(over_time: Any, states: Any) -> tuple[Any, Any]:
+        projected, mask = over_time
+        rows = tf.shape(states[0])[0]
+        dot = cell.recurrent_dot(rows, training)
+        output, states = recurrence(
+            lambda inputs, states: cell.step(inputs, states, dot),
+            projected,
+            states,
+            tf.zeros((rows, cell.output_size), cell.compute_dtype),
+            mask,
+            return_sequences=return_sequences,
+            zero_output_for_mask=zero_output_for_mask,
+            unroll=unroll,
+        )
+        # Outputs over time are joined along another axis than the last one.
+        if return_sequences:
+            return output, ([], states)
+        return [], (output, states)
+
+    outputs, (last, states) = side_by_side(run, (projected, mask), states)
+    return (outputs if return_sequences else last), states
 
 
 def _live_so_far(mask: Any) -> Any:
