@@ -1,11 +1,10 @@
-"""The command line. TensorFlow is imported by the commands that need it."""
+"""The command line: what can be given, and what is said of mistakes."""
 
 import os
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
-from itertools import islice, takewhile
+from itertools import takewhile
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any, NoReturn
@@ -13,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from keras_recurrent import commands
 from keras_recurrent.version import __version__
 
 
@@ -127,7 +127,7 @@ def demo(
     Takes about 6 minutes on two cores. Interrupted and started again, it goes
     on where it was.
     """
-    _load_tensorflow()
+    commands.load_tensorflow()
     from keras_recurrent.demo import run_demo
 
     run_demo(run)
@@ -146,20 +146,7 @@ def train(
     interrupted run goes on after its last whole epoch, on the same data. A
     finished one goes on if given more epochs.
     """
-    opened = _new_run(recipe, overrides, run, create=True)
-    _load_tensorflow()
-    from keras_recurrent.pipelines.training import train
-
-    print("Reading the data ...", flush=True)
-    if not train(opened):
-        done, asked = len(opened.history()), opened.recipe.training.epochs
-        print(
-            f"{opened.folder}: training is finished already, after {done} of "
-            f"{asked} epochs."
-        )
-    print(f"Model: {opened.model}")
-    print(f"Picture: {opened.training_picture}")
-    print(f"Next: keras-recurrent evaluate {opened.folder}")
+    commands.train(recipe, overrides or (), run)
 
 
 @app.command(
@@ -174,17 +161,7 @@ def tune(
     What is tried stands in the recipe, under `tuning`. An interrupted search
     goes on with the trial that was interrupted.
     """
-    opened = _new_run(recipe, overrides, run, create=False)
-    _load_tensorflow()
-    from rich.console import Console
-
-    from keras_recurrent.tuning import results_table, tune
-
-    print("Reading the data ...", flush=True)
-    Console().print(results_table(tune(opened)))
-    print(f"Results: {opened.search / 'results.csv'}")
-    print(f"Best recipe: {opened.best}")
-    print(f"Next: keras-recurrent train {opened.best} --run {opened.folder}")
+    commands.tune(recipe, overrides or (), run)
 
 
 @app.command(
@@ -207,16 +184,7 @@ def evaluate(
 
     Also writes all predictions and a picture of the attention.
     """
-    opened = _open_run(run, overrides, ("decoding", "evaluation"))
-    _load_tensorflow()
-    from rich.console import Console
-
-    from keras_recurrent.pipelines.evaluation import evaluate
-
-    Console().print(evaluate(opened).table())
-    print(f"Predictions: {opened.predictions}")
-    print(f"Picture: {opened.attention_picture}")
-    print(f"Next: keras-recurrent predict {run} TEXT")
+    commands.evaluate(run, overrides or ())
 
 
 @app.command(
@@ -242,42 +210,10 @@ def predict(
 
     Texts are lines of UTF-8 without tabs, and so are results.
     """
-    from keras_recurrent.pipelines.text_lines import (
-        join_columns,
-        read_single_column,
-    )
-
     given = text or []
     overrides = [t for t in given if re.match(r"decoding\.\w+=", t)]
     arguments = [os.fsencode(t) for t in given if t not in overrides]
-    opened = _open_run(run, overrides)
-    texts: Iterable[str] = list(read_single_column(arguments, "text"))
-    if not arguments:
-        texts = read_single_column(sys.stdin.buffer, "standard input, line")
-    _load_tensorflow()
-    import tensorflow as tf
-
-    from keras_recurrent.pipelines.predictor import load_predictor
-
-    predictor = load_predictor(opened)
-    # At a terminal every line is answered at once.
-    size = 1 if not arguments and sys.stdin.isatty() else 256
-    count = truncated = 0
-    for batch in _batched(texts, size):
-        outputs = predictor(tf.constant(batch))
-        predictions = [p.decode() for p in outputs["predictions"].numpy()]
-        rows = map(join_columns, zip(batch, predictions, strict=True))
-        # As UTF-8, whatever the terminal's encoding is, as it was read.
-        typer.echo("".join(rows).encode(), nl=False)
-        count += len(batch)
-        truncated += int(outputs["truncated"].numpy().sum())
-    if not count:
-        _say("Standard input was empty: nothing to predict.")
-    if truncated:
-        _say(
-            f"{truncated:,} of {count:,} results were cut at "
-            f"decoding.max_length={opened.recipe.decoding.max_length} tokens."
-        )
+    commands.predict(run, overrides, arguments)
 
 
 @app.command(
@@ -305,12 +241,7 @@ def export(
     Its signature `serving_default` takes `text` and returns `predictions`,
     `scores`, `truncated` and `alignments`.
     """
-    opened = _open_run(run, overrides)
-    _load_tensorflow()
-    from keras_recurrent.pipelines.export import export
-
-    export(opened, directory)
-    print(f"SavedModel: {directory}")
+    commands.export(run, directory, overrides or ())
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -323,63 +254,6 @@ def main() -> None:
     app(prog_name="keras-recurrent")
 
 
-def _new_run(
-    recipe: Path, overrides: list[str] | None, folder: Path | None, create: bool
-) -> Any:
-    """Check the recipe before anything slow is imported."""
-    from keras_recurrent.pipelines.recipe import load_recipe
-    from keras_recurrent.pipelines.run import Run
-
-    loaded = load_recipe(recipe, overrides or ())
-    folder = folder or Path("runs") / recipe.stem
-    return Run.create(loaded, folder) if create else Run(folder, loaded)
-
-
-def _open_run(
-    folder: Path,
-    overrides: list[str] | None,
-    sections: tuple[str, ...] = ("decoding",),
-) -> Any:
-    """Open a trained run, with other values for keys of `sections` only."""
-    from keras_recurrent.pipelines.recipe import RecipeError, load_recipe
-    from keras_recurrent.pipelines.run import Run
-
-    opened = Run.open(folder)
-    for override in overrides or ():
-        if not override.startswith(tuple(f"{name}." for name in sections)):
-            raise RecipeError(
-                f"override {override!r}: expected a key of "
-                f"{' or '.join(sections)}, such as decoding.beam_width=1; all "
-                "other keys were fixed in training"
-            )
-    return Run(folder, load_recipe(opened.recipe_file, overrides or ()))
-
-
-def _load_tensorflow() -> None:
-    """Import TensorFlow without the notices that it writes to stderr."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    stderr = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        # TensorFlow 2.21 writes some before it reads the level above.
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        import tensorflow  # noqa: F401
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-
-
-def _batched(lines: Iterable[str], size: int) -> Iterator[list[str]]:
-    lines = iter(lines)
-    while batch := list(islice(lines, size)):
-        yield batch
-
-
-def _say(message: str) -> None:
-    """Tell the user what is no result."""
-    print(f"keras-recurrent: {message}", file=sys.stderr)
-
-
 def _fail(message: str, code: int) -> NoReturn:
-    _say(message)
+    commands.say(message)
     raise typer.Exit(code)

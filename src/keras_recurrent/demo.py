@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from keras_recurrent import cli
+from keras_recurrent import commands
 from keras_recurrent.pipelines.recipe import load_recipe
 from keras_recurrent.pipelines.run import Run, RunError
 
@@ -55,22 +55,22 @@ def run_demo(folder: Path) -> None:
         stage(
             f"keras-recurrent tune {recipe} --run {folder}",
             paths.best,
-            lambda: cli.tune(recipe, run=folder),
+            lambda: commands.tune(recipe, (), folder),
         )
     stage(
         f"keras-recurrent train {paths.best} --run {folder}",
         None,  # it looks itself whether there is anything left to do
-        lambda: cli.train(paths.best, run=folder),
+        lambda: commands.train(paths.best, (), folder),
     )
     stage(
         f"keras-recurrent evaluate {folder}",
         paths.evaluation,
-        lambda: cli.evaluate(folder),
+        lambda: commands.evaluate(folder, ()),
     )
     stage(
         f"keras-recurrent export {folder} {paths.export}",
         paths.export,
-        lambda: cli.export(folder, paths.export),
+        lambda: commands.export(folder, paths.export, ()),
     )
     stage(
         "A new process that imports nothing but tensorflow",
