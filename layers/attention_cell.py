@@ -16,7 +16,6 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     Gate,
     RecurrentCell,
 )
-from keras_recurrent.layers.check_built import check_built
 from keras_recurrent.layers.loops.attention_step import (
     AttentionState,
     AttentionStep,
@@ -26,6 +25,7 @@ from keras_recurrent.layers.loops.attention_step import (
 from keras_recurrent.layers.loops.plain_loops import are_plain
 from keras_recurrent.layers.loops.run_cell import run_cell
 from keras_recurrent.layers.loops.trained_loop import trained_loop
+from keras_recurrent.layers.ops.check_built import check_built
 from keras_recurrent.layers.ops.linear_scan import before
 from keras_recurrent.layers.ops.product import product
 from keras_recurrent.layers.ops.recurrence import (

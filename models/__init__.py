@@ -21,9 +21,7 @@ from keras_recurrent.models.decoding.ensemble import ensemble as ensemble
 from keras_recurrent.models.decoding.greedy_search import (
     greedy_search as greedy_search,
 )
-from keras_recurrent.models.decoding.hypotheses import (
-    Hypotheses as Hypotheses,
-)
+from keras_recurrent.models.decoding.hypotheses import Hypotheses as Hypotheses
 from keras_recurrent.models.decoding.sampling import sample as sample
 from keras_recurrent.models.decoding.scoring import (
     score_target as score_target,

@@ -16,7 +16,7 @@ from keras_recurrent.layers import (
 from keras_recurrent.layers.attention import ATTENTIONS
 from keras_recurrent.layers.attention_cell import Query
 from keras_recurrent.layers.cells import get_cell
-from keras_recurrent.layers.check_built import check_built
+from keras_recurrent.layers.ops.check_built import check_built
 from keras_recurrent.layers.ops.product import product
 from keras_recurrent.layers.parts import parts_of
 from keras_recurrent.models.embedding import token_embedding

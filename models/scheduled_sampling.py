@@ -8,7 +8,7 @@ from keras_recurrent.layers.ops.recurrence import (
     recurrence,
     swap_batch_and_time,
 )
-from keras_recurrent.models.decoding.hypotheses import Step, with_shapes_of
+from keras_recurrent.models.decoding.step import Step, with_shapes_of
 
 
 def scheduled_sampling(

@@ -14,10 +14,11 @@ from keras_recurrent.models.decoding.constraints import (
     Constraints,
 )
 from keras_recurrent.models.decoding.greedy_search import greedy_search
-from keras_recurrent.models.decoding.hypotheses import Hypotheses, Step
+from keras_recurrent.models.decoding.hypotheses import Hypotheses
 from keras_recurrent.models.decoding.ranking import LengthPenalty, Ranking
 from keras_recurrent.models.decoding.sampling import sample
 from keras_recurrent.models.decoding.scoring import score_target
+from keras_recurrent.models.decoding.step import Step
 from keras_recurrent.models.encoder import Encoder
 from keras_recurrent.models.guided_attention import guided_attention_loss
 from keras_recurrent.models.scheduled_sampling import scheduled_sampling
@@ -425,12 +426,11 @@ class Seq2Seq(TrainingWithoutLogits):
         kinds_of_layers: tuple[Any, ...],
         beam_width: int,
         max_length: int,
-        length_penalty: LengthPenalty,
-        coverage_penalty: float,
         n_best: int | None,
         num_groups: int,
-        diversity: float,
-        constraints: Constraints,
+        length_penalty: LengthPenalty,
+        coverage_penalty: float,
+        **options: Any,
     ) -> Hypotheses:
         step, state = self.start(source, beam_width * max_length)
         start_ids = self._start_ids(source)
@@ -441,7 +441,7 @@ class Seq2Seq(TrainingWithoutLogits):
                 start_ids,
                 end_id=self.end_id,
                 max_length=max_length,
-                constraints=constraints,
+                constraints=options["constraints"],
             )
             ranking = Ranking(length_penalty, coverage_penalty, source != 0)
             return ranking.rescore(found, self.end_id)
@@ -457,8 +457,7 @@ class Seq2Seq(TrainingWithoutLogits):
             coverage_penalty=coverage_penalty,
             source_mask=source != 0,
             num_groups=num_groups,
-            diversity=diversity,
-            constraints=constraints,
+            **options,
         )
 
     _generate = tf.function(
@@ -504,9 +503,9 @@ class Seq2Seq(TrainingWithoutLogits):
     ) -> tuple[Step, Any]:
         prepared, state = self.decoder.start(memory, summary, mask)
         # Twice as many, as outputs may well be shorter than they can be.
-        many = 2 * self.decoder.vocabulary_size
+        worth_a_table = 2 * self.decoder.vocabulary_size
         table = None
-        if (memory.shape[0] or 1) * num_tokens >= many:
+        if (memory.shape[0] or 1) * num_tokens >= worth_a_table:
             table = self.decoder.input_table()
 
         def step(ids: Any, state: Any) -> tuple[Any, Any, Any]:

@@ -1,5 +1,7 @@
 """Batches for `fit`: text pairs in, padded ids out."""
 
+from functools import partial
+
 import tensorflow as tf
 
 from keras_recurrent.pipelines.vocabulary import (
@@ -60,38 +62,14 @@ def training_batches(
     if shuffle:
         pairs = pairs.shuffle(_SHUFFLE, seed=seed)
 
-    def encode(pool: dict[str, tf.Tensor]) -> tuple[tf.RaggedTensor, ...]:
-        source = source_vocabulary.encode(pool["source"])
-        target = target_vocabulary.encode(pool["target"])
-        # By target length, then by source length: on CMUdict 6 % of the
-        # source and 1 % of the target is padding.
-        key = target.row_lengths() * 2**32 + source.row_lengths()
-        order = tf.argsort(key, stable=True)
-        return tf.gather(source, order), tf.gather(target, order)
-
-    def cut(*pool: tf.RaggedTensor) -> tf.data.Dataset:
-        starts = tf.range(0, pool[0].nrows(), batch_size)
-        return tf.data.Dataset.from_tensor_slices(starts).map(
-            lambda start: shift(
-                *(ids[start : start + batch_size] for ids in pool)
-            )
-        )
-
-    def shift(
-        source: tf.RaggedTensor, target: tf.RaggedTensor
-    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        column = tf.ones([target.nrows(), 1], tf.int32)
-        shifted = tf.concat([column * START_ID, target], axis=1)
-        labels = tf.concat([target, column * END_ID], axis=1)
-        rows = batch_size if static_shapes else -1
-        multiple = _WIDTH if static_shapes else 1
-        inputs = {
-            "source": _pad(source, rows, multiple),
-            "target": _pad(shifted, rows, multiple),
-        }
-        return inputs, _pad(labels, rows, multiple)
-
-    batches = pairs.batch(_POOL * batch_size).map(encode).flat_map(cut)
+    rows = batch_size if static_shapes else -1
+    multiple = _WIDTH if static_shapes else 1
+    batches = (
+        pairs.batch(_POOL * batch_size)
+        .map(partial(encoded, source_vocabulary, target_vocabulary))
+        .flat_map(partial(cut_to_batches, batch_size))
+        .map(partial(for_teacher_forcing, rows, multiple))
+    )
     if shuffle:
         batches = batches.shuffle(_POOL, seed=seed)
     if count >= 0:
@@ -105,8 +83,57 @@ def training_batches(
     return batches.prefetch(_POOL).with_options(options)
 
 
+def encoded(
+    source_vocabulary: Vocabulary,
+    target_vocabulary: Vocabulary,
+    pool: dict[str, tf.Tensor],
+) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """Return the ids (N, …) of N pairs, sorted by length.
+
+    By target length, then by source length: on CMUdict 6 % of the source and
+    1 % of the target is padding.
+    """
+    source = source_vocabulary.encode(pool["source"])
+    target = target_vocabulary.encode(pool["target"])
+    key = target.row_lengths() * 2**32 + source.row_lengths()
+    order = tf.argsort(key, stable=True)
+    return tf.gather(source, order), tf.gather(target, order)
+
+
+def cut_to_batches(batch_size: int, *pool: tf.RaggedTensor) -> tf.data.Dataset:
+    """Cut N rows to batches (B, …), the last one with fewer rows."""
+    starts = tf.range(0, pool[0].nrows(), batch_size)
+    return tf.data.Dataset.from_tensor_slices(starts).map(
+        lambda start: tuple(ids[start : start + batch_size] for ids in pool)
+    )
+
+
+def for_teacher_forcing(
+    rows: int, multiple: int, source: tf.RaggedTensor, target: tf.RaggedTensor
+) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    """Shift the target right, and pad.
+
+    Args:
+        rows: How many there are to be, -1: as many as there are.
+        multiple: What the number of columns is a multiple of.
+        source: (B, …).
+        target: (B, …).
+
+    Returns:
+        `{"source": (B, S), "target": (B, T)}` and the labels (B, T).
+    """
+    column = tf.ones([target.nrows(), 1], tf.int32)  # (B, 1)
+    shifted = tf.concat([column * START_ID, target], axis=1)  # (B, 1 + …)
+    labels = tf.concat([target, column * END_ID], axis=1)  # (B, … + 1)
+    inputs = {
+        "source": _pad(source, rows, multiple),
+        "target": _pad(shifted, rows, multiple),
+    }
+    return inputs, _pad(labels, rows, multiple)
+
+
 def _pad(ids: tf.RaggedTensor, rows: int, multiple: int) -> tf.Tensor:
-    """Pad to `rows` (-1: as many as there are) and a multiple of columns."""
+    """Pad (B, …) with zeros to (`rows` or B, columns)."""
     # At least one column: a recurrent layer cannot run for no steps at all.
     width = tf.maximum(ids.bounding_shape(axis=1), 1)
     width = -(-width // multiple) * multiple

@@ -11,7 +11,7 @@ from keras_recurrent.layers.attention.masked_softmax import masked_softmax
 from keras_recurrent.layers.attention.memory import Memory
 from keras_recurrent.layers.attention.monotonic import Monotonic
 from keras_recurrent.layers.attention.sparsemax import sparsemax
-from keras_recurrent.layers.check_built import check_built
+from keras_recurrent.layers.ops.check_built import check_built
 from keras_recurrent.layers.ops.product import product
 from keras_recurrent.layers.ops.recurrence import (
     recurrence,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from keras_recurrent.models.decoding.beams import Choice
-from keras_recurrent.models.decoding.hypotheses import with_shapes_of
+from keras_recurrent.models.decoding.step import with_shapes_of
 
 
 class History(NamedTuple):

@@ -16,15 +16,14 @@ from keras_recurrent.models.decoding.constraints import (
     UNCONSTRAINED,
     Constraints,
 )
-from keras_recurrent.models.decoding.hypotheses import (
-    Hypotheses,
+from keras_recurrent.models.decoding.hypotheses import Hypotheses, lengths_of
+from keras_recurrent.models.decoding.ranking import LengthPenalty, Ranking
+from keras_recurrent.models.decoding.step import (
     Step,
-    lengths_of,
     repeat_rows,
     take_step,
     with_shapes_of,
 )
-from keras_recurrent.models.decoding.ranking import LengthPenalty, Ranking
 
 
 class _Loop(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_recurrent.models.decoding.hypotheses import Step
+from keras_recurrent.models.decoding.step import Step
 
 
 def ensemble(steps: Sequence[Step]) -> Step:

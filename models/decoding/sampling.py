@@ -8,11 +8,8 @@ from keras_recurrent.models.decoding.constraints import (
     UNCONSTRAINED,
     Constraints,
 )
-from keras_recurrent.models.decoding.hypotheses import (
-    Hypotheses,
-    Step,
-    repeat_rows,
-)
+from keras_recurrent.models.decoding.hypotheses import Hypotheses
+from keras_recurrent.models.decoding.step import Step, repeat_rows
 from keras_recurrent.models.decoding.token_by_token import (
     collect,
     token_by_token,

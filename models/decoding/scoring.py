@@ -4,11 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_recurrent.models.decoding.hypotheses import (
-    Hypotheses,
-    Step,
-    repeat_rows,
-)
+from keras_recurrent.models.decoding.hypotheses import Hypotheses
+from keras_recurrent.models.decoding.step import Step, repeat_rows
 from keras_recurrent.models.decoding.token_by_token import (
     collect,
     token_by_token,

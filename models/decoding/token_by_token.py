@@ -6,13 +6,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from keras_recurrent.models.decoding.constraints import Constraints
-from keras_recurrent.models.decoding.hypotheses import (
-    Hypotheses,
-    Step,
-    lengths_of,
-    take_step,
-    with_shapes_of,
-)
+from keras_recurrent.models.decoding.hypotheses import Hypotheses, lengths_of
+from keras_recurrent.models.decoding.step import Step, take_step, with_shapes_of
 
 Choose = Callable[[Any, Any], Any]
 """(logits (R, V), number of tokens so far) to tokens (R,)."""

@@ -6,6 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keras_recurrent.pipelines import batching
 from keras_recurrent.pipelines.batching import training_batches
 from keras_recurrent.pipelines.vocabulary import Vocabulary
 
@@ -175,3 +176,39 @@ def test_an_iterator_can_be_saved(tmp_path):
 def test_wrong_batch_size():
     with pytest.raises(ValueError, match="Received: batch_size=0"):
         training_batches(dataset([("a", "x")]), LETTERS, WORDS, 0)
+
+
+def ragged(*rows):
+    return tf.ragged.constant(rows, tf.int32)
+
+
+def test_a_pool_is_sorted_by_target_and_then_by_source():
+    pool = {"source": ["b", "abc", "aa"], "target": ["x x x", "x y", "y y"]}
+    source, target = batching.encoded(LETTERS, WORDS, pool)
+    assert [len(row) for row in target.to_list()] == [2, 2, 3]
+    assert [len(row) for row in source.to_list()] == [2, 3, 1]
+
+
+def test_a_pool_is_cut_with_the_rest_last():
+    rows = ragged([4], [5, 5], [6])
+    batches = list(batching.cut_to_batches(2, rows, rows))
+    assert [source.to_list() for source, _ in batches] == [
+        [[4], [5, 5]],
+        [[6]],
+    ]
+
+
+def test_the_target_is_shifted_and_all_is_padded():
+    inputs, labels = batching.for_teacher_forcing(
+        3, 4, ragged([7, 8, 9], [7]), ragged([5], [6, 6])
+    )
+    np.testing.assert_array_equal(
+        inputs["source"], [[7, 8, 9, 0], [7, 0, 0, 0], [0, 0, 0, 0]]
+    )
+    start, end = batching.START_ID, batching.END_ID
+    np.testing.assert_array_equal(
+        inputs["target"], [[start, 5, 0, 0], [start, 6, 6, 0], [0, 0, 0, 0]]
+    )
+    np.testing.assert_array_equal(
+        labels, [[5, end, 0, 0], [6, 6, end, 0], [0, 0, 0, 0]]
+    )
