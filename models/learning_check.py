@@ -10,19 +10,25 @@ import tensorflow as tf
 from keras_recurrent.models.token_frequencies import log_frequencies
 from keras_recurrent.models.token_ids import padded
 
-# What is looked at after each epoch: so many sentences, and positions of them.
-_SENTENCES, _POSITIONS = 32, 24
+# What is looked at after an epoch: so many sentences, and positions of them;
+# few of these, as a look runs step by step.
+_SENTENCES, _POSITIONS = 64, 10
 # Before so many steps nothing can be said of the outputs, and of the loss.
 _STEPS_OF_OUTPUTS, _STEPS_OF_LOSS = 50, 300
 # Outputs are constant if they vary over tokens by less than this share of
 # their size; a unit is saturated if it is closer than this to its bound.
 _SPREAD, _SATURATED = 0.02, 0.01
+# With a training loss below this share of that of the frequencies of tokens,
+# outputs cannot be constant.
+_LEARNS = 0.9
 
 
 class LearningCheck(keras.callbacks.Callback):
     """Warns once if a `Seq2Seq` does no better than the frequencies of tokens.
 
-    After each epoch it looks at what the decoder makes of a few sentences:
+    After the first 50 steps, and after twice as many again and again, unless
+    the training loss shows that all is well, it looks at what the decoder makes
+    of a few sentences:
 
     - are the outputs y the same for all tokens, and their units saturated?
       Then their gradient is gone, and the model will not recover;
@@ -45,12 +51,26 @@ class LearningCheck(keras.callbacks.Callback):
             for ids in (inputs["source"], inputs["target"], labels)
         ]
         self.log_frequencies = tf.constant(log_frequencies(counts))
+        # The mean loss of a model that knows nothing but them.
+        self.entropy = -np.sum(counts * self.log_frequencies) / max(
+            counts.sum(), 1
+        )
         self.warned = False
+        self.next_look = _STEPS_OF_OUTPUTS
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.next_look = self._steps() + _STEPS_OF_OUTPUTS
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        steps = keras.ops.convert_to_numpy(self.model.optimizer.iterations)
-        if self.warned or steps < _STEPS_OF_OUTPUTS:
+        steps = self._steps()
+        learns = (logs or {}).get("loss", np.inf) < _LEARNS * self.entropy
+        if self.warned or learns or steps < self.next_look:
             return
+        # A look takes as long as some steps of training, so the more of these
+        # there were, the later is the next.
+        self.next_look = 2 * steps
+        if steps < _STEPS_OF_LOSS:
+            self.next_look = min(self.next_look, _STEPS_OF_LOSS)
         outputs, losses, baseline = self._look()
         spread = tf.math.reduce_std(outputs, axis=0) / (
             tf.sqrt(tf.reduce_mean(outputs**2, axis=0)) + 1e-9
@@ -62,6 +82,9 @@ class LearningCheck(keras.callbacks.Callback):
                 self._message(epoch, outputs, losses, baseline, constant),
                 stacklevel=2,
             )
+
+    def _steps(self) -> int:
+        return int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
 
     def _look(self) -> tuple[Any, float, float]:
         """Return y of all tokens (N, U), their loss, and the baseline."""

@@ -35,9 +35,9 @@ def check(seed):
     return check
 
 
-def after(check, steps):
+def after(check, steps, **logs):
     check.model.optimizer.iterations.assign(steps)
-    check.on_epoch_end(1)
+    check.on_epoch_end(1, logs)
 
 
 def test_a_loss_of_frequencies_is_told_once(check):
@@ -70,3 +70,23 @@ def test_a_model_that_learns_is_left_in_peace(check):
         warnings.simplefilter("error", UserWarning)
         model.fit(INPUTS, LABELS, epochs=60, verbose=0)
         after(check, 400)
+
+
+def test_a_look_is_taken_only_where_it_may_be_needed(check, monkeypatch):
+    looks = []
+    look = check._look
+    monkeypatch.setattr(
+        check, "_look", lambda: (looks.append(steps), look())[1]
+    )
+    check.warned = False
+    check.model.decoder.output_layer.bias.assign(5.0 * np.eye(V)[4])
+    for steps in range(0, 1300, 10):
+        # Worse than frequencies but for the first look.
+        check.warned = False
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            after(check, steps, loss=0.1 if steps == 50 else 9.0)
+    assert looks == [60, 120, 240, 300, 600, 1200]
+    check.on_train_begin()
+    after(check, 1300)
+    assert looks[-1] == 1200
