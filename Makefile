@@ -4,8 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 20
 
-.PHONY: help demo test check bench-layers bench-learning bench-memory bench-seq2seq
+.PHONY: help demo test test-thorough check bench-layers bench-learning bench-memory bench-seq2seq
 .DEFAULT_GOAL := help
 
 help:  ## Show this help.
@@ -15,7 +16,10 @@ demo: $(VENV)/installed  ## Search, train, evaluate and export a model (about 6 
 	$(BIN)/keras-recurrent demo
 
 test: $(VENV)/installed  ## Run the tests.
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(PYTEST) -m 'not thorough'
+
+test-thorough: $(VENV)/installed  ## Run the tests of all variants, which `make test` leaves out.
+	$(PYTEST) -m thorough
 
 check: $(VENV)/installed  ## Lint, check the format and the types.
 	$(BIN)/ruff check

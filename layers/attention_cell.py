@@ -2,40 +2,29 @@
 
 from collections import deque
 from collections.abc import Sequence
-from functools import reduce
-from operator import add
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_recurrent.layers.attention.attention import Attention
 from keras_recurrent.layers.attention.memory import Memory
-from keras_recurrent.layers.cells.recurrent_cell import (
-    Dot,
-    Gate,
-    RecurrentCell,
+from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
+from keras_recurrent.layers.loops.attention_run import (
+    draw_dropout,
+    draw_noise,
+    project_inputs,
+    run_attention,
 )
 from keras_recurrent.layers.loops.attention_step import (
+    AttentionParts,
     AttentionState,
     AttentionStep,
-    Dropout,
-    attention_of,
+    Query,
 )
-from keras_recurrent.layers.loops.plain_loops import are_plain
-from keras_recurrent.layers.loops.run_cell import run_cell
-from keras_recurrent.layers.loops.trained_loop import trained_loop
 from keras_recurrent.layers.ops.check_built import check_built
-from keras_recurrent.layers.ops.linear_scan import before
 from keras_recurrent.layers.ops.product import product
-from keras_recurrent.layers.ops.recurrence import (
-    recurrence,
-    swap_batch_and_time,
-)
-from keras_recurrent.layers.ops.side_by_side import side_by_side
 from keras_recurrent.layers.parts import parts_of
-
-Query = Literal["previous_state", "new_state"]
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -253,10 +242,11 @@ class AttentionCell(keras.Layer):
         training: bool = False,
         projected: bool = False,
     ) -> tuple[Any, Any, AttentionState]:
-        memories = self._of_each(memory)
-        dropout = self._dropout(tf.shape(inputs)[0], training)
-        noise = self._noise((tf.shape(inputs)[0],), memories, training)
-        step = AttentionStep(self, memories, dropout, projected)
+        parts, memories = self._parts(), self._of_each(memory)
+        rows = tf.shape(inputs)[0]
+        dropout = draw_dropout(parts, rows, training)
+        noise = draw_noise(parts, (rows,), memories, training)
+        step = AttentionStep(parts, memories, dropout, projected)
         output, alignments, state = step((inputs, *noise), state)
         return output, self._one_or_all(alignments), state
 
@@ -272,16 +262,7 @@ class AttentionCell(keras.Layer):
         Returns:
             (…, P).
         """
-        self._check_built()
-        cell, size = self.cells[0], inputs.shape[-1]
-        if not cell.projects_by_product:
-            return inputs
-        if mask is not None:
-            inputs = inputs * mask[:, :size]
-        kernel, bias = tf.cast(cell.kernel, inputs.dtype), cell.input_bias()
-        if bias is not None:
-            bias = tf.cast(bias, inputs.dtype)
-        return product(inputs, kernel[:size], bias)
+        return project_inputs(self._parts(), inputs, mask)
 
     def run(
         self,
@@ -305,11 +286,9 @@ class AttentionCell(keras.Layer):
             The outputs (B, T, N) and the alignments (B, T, S), a list of them
             if there are several attentions.
         """
-        self._check_built()
-        memories = self._of_each(memory)
-        if self.query == "new_state" and not self.input_feeding:
-            return self._run_cells_first(sequences, state, memories, training)
-        outputs, alignments = self._run(sequences, state, memories, training)
+        outputs, alignments = run_attention(
+            self._parts(), sequences, state, self._of_each(memory), training
+        )
         return outputs, self._one_or_all(alignments)
 
     def prepare_memory(
@@ -404,174 +383,24 @@ class AttentionCell(keras.Layer):
     def _check_built(self) -> None:
         check_built(self, "`build(input_shape, memory_shape)`")
 
-    def _run_cells_first(
-        self,
-        sequences: Any,
-        state: AttentionState,
-        memories: list[Memory],
-        training: bool,
-    ) -> tuple[Any, Any]:
-        """Run where no step of the cells needs attention."""
-        for i, (cell, states) in enumerate(
-            zip(self.cells, state.cells, strict=True)
-        ):
-            outputs, _ = run_cell(cell, sequences, states, training=training)
-            sequences = sequences + outputs if self.residual and i else outputs
-        looks = [
-            attention(sequences, memory, state=look, training=training)
-            for attention, memory, look in zip(
-                self.attentions, memories, state.looks, strict=True
-            )
-        ]
-        contexts, alignments = zip(*looks, strict=True)
-        outputs = attention_of(self, contexts, sequences)
-        return outputs, self._one_or_all(alignments)
-
-    def _run(
-        self,
-        sequences: Any,
-        state: AttentionState,
-        memories: list[Memory],
-        training: bool,
-    ) -> tuple[Any, Any]:
-        """Run where steps of the cells need attention."""
-        batch_size = tf.shape(sequences)[0]
-        dropout = self._dropout(batch_size, training)
-        shape = (tf.shape(sequences)[1], batch_size)
-        inputs = (
-            self.project_inputs(swap_batch_and_time(sequences), dropout[0][0]),
-            *self._noise(shape, memories, training),
+    def _parts(self) -> AttentionParts:
+        """Return what steps need of the cell, once it is built."""
+        self._check_built()
+        return AttentionParts(
+            self.cells,
+            self.attentions,
+            self.query,
+            self.input_feeding,
+            self.output_attention,
+            self.residual,
+            self.output_kernel,
+            self.projects_memory,
+            self.activation,
+            self.input_sizes,
+            self.output_size,
+            self.compute_dtype,
+            self.variables,
         )
-        in_graph = not (tf.executing_eagerly() or are_plain())
-        if training and in_graph and self._is_linear:
-            asked = self._positions_of_outputs(state)
-            if asked is not None:
-                return self._run_trained(
-                    inputs, state, memories, dropout, asked
-                )
-
-        def run(inputs: Any, batch: Any) -> tuple[Any, Any]:
-            state, memories, dropout = batch
-            rows = tf.shape(memories[0].keys)[0]
-            one_step = AttentionStep(self, memories, dropout)
-
-            def step(inputs: Any, state: AttentionState) -> tuple[Any, Any]:
-                output, alignments, state = one_step(inputs, state)
-                return (output, alignments), state
-
-            nothing = (
-                tf.zeros((rows, self.output_size), self.compute_dtype),
-                [
-                    tf.zeros(tf.shape(memory.keys)[:2], self.compute_dtype)
-                    for memory in memories
-                ],
-            )
-            sequences, _ = recurrence(step, inputs, state, nothing)
-            return sequences, ()
-
-        sequences, _ = side_by_side(run, inputs, (state, memories, dropout))
-        return tf.nest.map_structure(swap_batch_and_time, sequences)
-
-    def _run_trained(
-        self,
-        inputs: Any,
-        state: AttentionState,
-        memories: list[Memory],
-        dropout: Dropout,
-        asked: list[int],
-    ) -> tuple[Any, Any]:
-        """Run with a gradient made for the loop, see `trained_loop`.
-
-        Args:
-            inputs: From `project_inputs` and `_noise`, time-major.
-            state, memories, dropout: Of the run.
-            asked: Which states the query is the sum of.
-        """
-        steps = _Steps(self, state, (memories, dropout))
-        flat = tf.nest.flatten(state)
-        places = list(range(len(tf.nest.flatten(state[:2])), len(flat)))
-        outputs, _, sequences = trained_loop(
-            steps,
-            inputs,
-            flat,
-            constants=steps.constants,
-            sequences_of=[*asked, *places],
-            # XLA would compile a graph for each pair of lengths.
-            jit_compile=bool(
-                inputs[0].shape[0]
-                and all(memory.keys.shape[1] for memory in memories)
-            ),
-        )
-        query = _sum(sequences[: len(asked)])
-        states = sequences[len(asked) :]
-        if self.query == "previous_state":
-            query = before(query, self.query_of(state))
-        states = [
-            swap_batch_and_time(before(sequence, flat[i]))
-            for i, sequence in zip(places, states, strict=True)
-        ]
-        # All at once, in case they are asked for.
-        query = swap_batch_and_time(query)
-        looks = tf.nest.pack_sequence_as(state.looks, states)
-        noise = {i: swap_batch_and_time(one) for i, one in inputs[2].items()}
-        alignments = []
-        for i, attention in enumerate(self.attentions):
-            queries = attention.project_query(query)
-            _, alignment = attention.attend(
-                queries, memories[i], looks[i], noise.get(i)
-            )
-            alignments.append(alignment)
-        return swap_batch_and_time(outputs), alignments
-
-    def query_of(self, state: AttentionState) -> Any:
-        """The output of the stack at the step before."""
-        outputs = [
-            cell.output_of(states)
-            for cell, states in zip(self.cells, state.cells, strict=True)
-        ]
-        return _sum(outputs) if self.residual else outputs[-1]
-
-    def _positions_of_outputs(self, state: AttentionState) -> list[int] | None:
-        """Numbers of the states that sum up to the output of the stack.
-
-        None if it is no sum of states.
-        """
-        flat = tf.nest.flatten(state.cells)
-        positions = [
-            _position(cell.output_of(states), flat)
-            for cell, states in zip(self.cells, state.cells, strict=True)
-        ]
-        needed = positions if self.residual else positions[-1:]
-        known = [place for place in needed if place is not None]
-        return known if len(known) == len(needed) else None
-
-    @property
-    def _is_linear(self) -> bool:
-        """Whether all cells project their inputs by one product."""
-        return all(cell.projects_by_product for cell in self.cells)
-
-    def _noise(
-        self, shape: Any, memories: list[Memory], training: bool
-    ) -> tuple[dict[int, Any], dict[int, Any]]:
-        """Draw the random numbers of those parts that need them.
-
-        Args:
-            shape: (T, B), or (B,) for one step.
-            memories, training: Of the run.
-
-        Returns:
-            Those of cells and those of attentions, by number.
-        """
-        of_cells = [cell.noise(shape, training) for cell in self.cells]
-        of_attentions = [
-            attention.noise(shape, memory, training)
-            for attention, memory in zip(self.attentions, memories, strict=True)
-        ]
-        cells, attentions = (
-            {i: noise for i, noise in enumerate(drawn) if noise is not None}
-            for drawn in (of_cells, of_attentions)
-        )
-        return cells, attentions
 
     def _of_each(self, given: Any) -> list[Any]:
         """Return a list of what is given for each attention."""
@@ -580,66 +409,3 @@ class AttentionCell(keras.Layer):
     def _one_or_all(self, results: Sequence[Any]) -> Any:
         """Return what is given back for each attention."""
         return results[0] if len(self.attentions) == 1 else list(results)
-
-    def _dropout(self, rows: Any, training: bool) -> Dropout:
-        """Draw the dropout masks of all cells, for one pass over time."""
-        return [
-            (
-                cell.input_mask(rows, size, training),
-                cell.recurrent_mask(rows, training),
-            )
-            for cell, size in zip(self.cells, self.input_sizes, strict=True)
-        ]
-
-
-class _Steps:
-    """The step of an `AttentionCell`, as `trained_loop` knows it.
-
-    Args:
-        cell: The cell.
-        state: The state before the first step.
-        rest: What else a step needs, memory and dropout masks.
-    """
-
-    def __init__(
-        self,
-        cell: AttentionCell,
-        state: AttentionState,
-        rest: tuple[list[Memory], Dropout],
-    ) -> None:
-        self.cell = cell
-        self.state = state
-        self.rest = rest
-        self.variables = cell.variables
-        self.output_size = cell.output_size
-        self.compute_dtype = cell.compute_dtype
-
-    @property
-    def constants(self) -> list[Any]:
-        leaves = tf.nest.flatten(self.rest)
-        return [leaf for leaf in leaves if leaf is not None]
-
-    def step(
-        self, inputs: Any, states: Any, dot: Dot, gate: Gate, *constants: Any
-    ) -> tuple[Any, list[Any]]:
-        given = iter(constants)
-        memories, dropout = tf.nest.pack_sequence_as(
-            self.rest,
-            [
-                None if leaf is None else next(given)
-                for leaf in tf.nest.flatten(self.rest)
-            ],
-        )
-        state = tf.nest.pack_sequence_as(self.state, states)
-        step = AttentionStep(self.cell, memories, dropout)
-        output, _, state = step(inputs, state, dot, gate)
-        return output, tf.nest.flatten(state)
-
-
-def _sum(tensors: list[Any]) -> Any:
-    """Add up, with `+`: `sum` would start from 0."""
-    return reduce(add, tensors)
-
-
-def _position(tensor: Any, tensors: list[Any]) -> int | None:
-    return next((i for i, t in enumerate(tensors) if t is tensor), None)

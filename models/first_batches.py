@@ -7,34 +7,34 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-# Enough to know how frequent the frequent tokens are.
-_BATCHES = 64
 
-
-def first_batches(x: Any, y: Any) -> tuple[list[tuple[Any, Any]], Any]:
+def first_batches(
+    x: Any, y: Any, count: int
+) -> tuple[list[tuple[Any, Any]], Any]:
     """Look at the first batches of what `fit` is given.
 
     Args:
         x, y: The arguments of `keras.Model.fit`: arrays, of which all is one
             batch; or as `x` a `tf.data.Dataset`, a `keras.utils.PyDataset`,
             a generator, or whatever else yields batches.
+        count: How many batches to look at.
 
     Returns:
-        Up to 64 batches, inputs and labels; and what `fit` is to be given in
-        place of `x`, as a generator would lack the batches looked at.
+        Up to `count` batches, inputs and labels; and what `fit` is to be given
+        in place of `x`, as a generator would lack the batches looked at.
     """
     if y is not None:
         return [(x, y)], x
     if x is None or isinstance(x, tf.distribute.DistributedDataset):
         return [], x
     if isinstance(x, tf.data.Dataset):
-        x_again, batches = x, x.take(_BATCHES)
+        x_again, batches = x, x.take(count)
     elif isinstance(x, keras.utils.PyDataset):
-        count = min(x.num_batches or _BATCHES, _BATCHES)
+        count = min(x.num_batches or count, count)
         x_again, batches = x, [x[i] for i in range(count)]
     else:
         iterator = iter(x)
-        batches = list(islice(iterator, _BATCHES))
+        batches = list(islice(iterator, count))
         x_again = _generator(chain(batches, iterator)) if iterator is x else x
     parts = map(keras.utils.unpack_x_y_sample_weight, batches)
     return [(x, y) for x, y, _ in parts if y is not None], x_again

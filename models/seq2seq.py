@@ -408,14 +408,15 @@ class Seq2Seq(TrainingWithoutLogits):
         size = self.decoder.vocabulary_size
         return token_ids("target", target, size, ranks)
 
-    def _kinds_of_layers(self) -> tuple[Any, ...]:
-        """Return what the graphs depend on, for each layer of Keras.
+    def _kinds_of_layers(self) -> str:
+        """Return what the graphs depend on, of all layers of Keras.
 
         A graph that was made before a layer was quantized, or given LoRA,
         would go on with the weights that it had.
         """
-        return tuple(
-            (layer.dtype_policy.name, layer.lora_enabled)
+        # One string, as each argument of a `tf.function` takes time.
+        return " ".join(
+            f"{layer.dtype_policy.name},{layer.lora_enabled}"
             for layer in self._flatten_layers()
             if hasattr(layer, "lora_enabled")
         )
@@ -423,7 +424,7 @@ class Seq2Seq(TrainingWithoutLogits):
     def _generate_with(
         self,
         source: Any,
-        kinds_of_layers: tuple[Any, ...],
+        kinds_of_layers: str,
         beam_width: int,
         max_length: int,
         n_best: int | None,
@@ -471,7 +472,7 @@ class Seq2Seq(TrainingWithoutLogits):
     def _sample(
         self,
         source: Any,
-        kinds_of_layers: tuple[Any, ...],
+        kinds_of_layers: str,
         seed: Any,
         num_samples: int,
         max_length: int,
@@ -491,7 +492,7 @@ class Seq2Seq(TrainingWithoutLogits):
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _score(
-        self, source: Any, kinds_of_layers: tuple[Any, ...], target: Any
+        self, source: Any, kinds_of_layers: str, target: Any
     ) -> Hypotheses:
         step, state = self.start(source)
         return score_target(

@@ -31,6 +31,9 @@ from keras_recurrent.models.token_weights import (
     token_weights_of,
 )
 
+# Batches that are looked at before training: enough to know how frequent the
+# frequent tokens are, and later on how good it is to know no more.
+_FIRST_BATCHES, _LATER_BATCHES = 64, 4
 _OUTSIDE = "must be ids of the vocabulary"
 
 
@@ -89,7 +92,11 @@ class TrainingWithoutLogits(keras.Model):
                 of a shape that does not belong to the labels.
         """
         self._weigh_classes(class_weight)
-        batches, x = first_batches(x, y)
+        batches, x = first_batches(
+            x,
+            y,
+            _FIRST_BATCHES if self._needs_frequencies() else _LATER_BATCHES,
+        )
         # Without an optimizer Keras refuses below.
         if batches and self.optimizer is not None:
             check = self._begin(batches)
@@ -212,10 +219,16 @@ class TrainingWithoutLogits(keras.Model):
         counts = np.zeros(size, int)
         for _, labels in batches:
             counts += count_tokens(labels, size)
-        steps = keras.ops.convert_to_numpy(self.optimizer.iterations)
-        if not (decoder.is_adapted or steps):
+        if self._needs_frequencies():
             decoder.adapt_to_counts(counts)
         return LearningCheck(inputs, first_labels, counts)
+
+    def _needs_frequencies(self) -> bool:
+        """Whether the model has never been trained."""
+        decoder = self.decoder
+        if self.optimizer is None or (decoder.built and decoder.is_adapted):
+            return False
+        return not keras.ops.convert_to_numpy(self.optimizer.iterations)
 
     def _build_once(self) -> None:
         if not self.built:

@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before anything imports TensorFlow.
@@ -10,14 +11,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def one_core() -> Iterator[None]:
     """As if there were one core, as there is for each of several workers.
 
     Our loops over time are then one and not several side by side, and graphs
     so much smaller. Tests of that have a number of their own.
     """
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.cpu_count", lambda: 1)
+        yield
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from operator import add
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import tensorflow as tf
 
+from keras_recurrent.layers.attention.attention import Attention
 from keras_recurrent.layers.attention.memory import Memory
 from keras_recurrent.layers.cells.recurrent_cell import (
     Dot,
@@ -34,11 +35,50 @@ Dropout = list[tuple[Any | None, Any | None]]
 """For each cell the mask of its inputs and that of its recurrent products."""
 
 
+Query = Literal["previous_state", "new_state"]
+
+
+class AttentionParts(NamedTuple):
+    """What an `AttentionCell` consists of, as its steps need it."""
+
+    cells: Sequence[RecurrentCell]
+    """The stack, the first one reads the inputs."""
+    attentions: Sequence[Attention]
+    query: Query
+    """Which state asks."""
+    input_feeding: bool
+    """Whether the first cell reads y of the step before."""
+    output_attention: bool
+    """Whether the output is y rather than that of the stack."""
+    residual: bool
+    """Whether cells above the first add their inputs to their outputs."""
+    output_kernel: Any
+    """W, or the part of it that reads the stack; None if y is the context."""
+    projects_memory: bool
+    """Whether contexts come multiplied with the other part of W."""
+    activation: Callable[[Any], Any]
+    """Of y."""
+    input_sizes: Sequence[int]
+    """What each cell reads, in all."""
+    output_size: int
+    compute_dtype: str
+    variables: Sequence[Any]
+    """All weights."""
+
+    def query_of(self, state: AttentionState) -> Any:
+        """The output (R, U) of the stack at the step before."""
+        outputs = [
+            cell.output_of(states)
+            for cell, states in zip(self.cells, state.cells, strict=True)
+        ]
+        return added_up(outputs) if self.residual else outputs[-1]
+
+
 class AttentionStep:
     """One step of an `AttentionCell`.
 
     Args:
-        cell: The `AttentionCell`.
+        parts: What the cell consists of.
         memories: What its attentions look at, of B sentences.
         dropout: The masks of its cells.
         is_projected: Whether inputs come from `project_inputs`.
@@ -46,12 +86,12 @@ class AttentionStep:
 
     def __init__(
         self,
-        cell: Any,
+        parts: AttentionParts,
         memories: list[Memory],
         dropout: Dropout,
         is_projected: bool = True,
     ) -> None:
-        self.cell = cell
+        self.parts = parts
         self.memories = memories
         self.dropout = dropout
         self.is_projected = is_projected
@@ -74,22 +114,22 @@ class AttentionStep:
         Returns:
             The output, the alignments of each attention and the new state.
         """
-        cell = self.cell
+        parts = self.parts
         given, cell_noise, look_noise = inputs
         read: list[Any] = []
         contexts: list[Any] = []
         alignments: list[Any] = []
-        if cell.query == "previous_state":
+        if parts.query == "previous_state":
             contexts, alignments = self._look(
-                cell.query_of(state), state.looks, look_noise, dot
+                parts.query_of(state), state.looks, look_noise, dot
             )
             read.extend(contexts)
-        if cell.input_feeding:
+        if parts.input_feeding:
             read.append(state.attention)
         output: Any = None
         new_states = []
         for i, (one, states, masks) in enumerate(
-            zip(cell.cells, state.cells, self.dropout, strict=True)
+            zip(parts.cells, state.cells, self.dropout, strict=True)
         ):
             below = output
             if below is None:
@@ -102,24 +142,24 @@ class AttentionStep:
             output, states = one.step(
                 projected, states, masked_dot(dot, masks[1]), gate
             )
-            if cell.residual and below is not None:
+            if parts.residual and below is not None:
                 output = output + below
             new_states.append(states)
-        if cell.query == "new_state":
+        if parts.query == "new_state":
             contexts, alignments = self._look(
                 output, state.looks, look_noise, dot
             )
         attention = attention_of(
-            cell, contexts, output, partial(dot, drop=False), gate
+            parts, contexts, output, partial(dot, drop=False), gate
         )
         looks = [
             one.next_state(look, alignment)
             for one, look, alignment in zip(
-                cell.attentions, state.looks, alignments, strict=True
+                parts.attentions, state.looks, alignments, strict=True
             )
         ]
         return (
-            attention if cell.output_attention else output,
+            attention if parts.output_attention else output,
             alignments,
             AttentionState(new_states, attention, looks),
         )
@@ -132,13 +172,14 @@ class AttentionStep:
         dot: Dot,
     ) -> Any:
         """Project what the first cell reads, the inputs and the rest."""
-        cell = self.cell.cells[0]
+        cell = self.parts.cells[0]
         is_projected = self.is_projected and cell.projects_by_product
-        parts = read if is_projected else [inputs, *read]
-        if not parts:
+        given = read if is_projected else [inputs, *read]
+        if not given:
             return inputs
-        rest = parts[0] if len(parts) == 1 else tf.concat(parts, axis=-1)
-        rows = slice(self.cell.input_sizes[0] - rest.shape[-1], None)
+        # (R, everything that is not projected yet)
+        rest = given[0] if len(given) == 1 else tf.concat(given, axis=-1)
+        rows = slice(self.parts.input_sizes[0] - rest.shape[-1], None)
         if mask is not None:
             rest = rest * mask[:, rows]
         if not is_projected:
@@ -170,16 +211,19 @@ class AttentionStep:
         def by_sentence(x: Any) -> Any:
             # Known sizes stay known, as loops want it.
             size = x.shape[-1] or tf.shape(x)[-1]
-            return tf.reshape(x, (sentences, per, size))
+            return tf.reshape(x, (sentences, per, size))  # (B, K, …)
 
         def by_row(x: Any) -> Any:
-            return tf.reshape(x, (rows, x.shape[-1] or tf.shape(x)[-1]))
+            size = x.shape[-1] or tf.shape(x)[-1]
+            return tf.reshape(x, (rows, size))  # (R, …)
 
         looked = []
         for i, (attention, memory, look) in enumerate(
-            zip(self.cell.attentions, self.memories, looks, strict=True)
+            zip(self.parts.attentions, self.memories, looks, strict=True)
         ):
+            # (R, A)
             projected = attention.project_query(query, partial(dot, drop=False))
+            # (B, K, M) and (B, K, S)
             context, alignment = attention.attend(
                 by_sentence(projected),
                 memory,
@@ -192,7 +236,7 @@ class AttentionStep:
 
 
 def attention_of(
-    cell: Any,
+    parts: AttentionParts,
     contexts: Sequence[Any],
     output: Any,
     dot: Callable[..., Any] = product,
@@ -201,21 +245,25 @@ def attention_of(
     """Return y (…, N).
 
     Args:
-        cell: The `AttentionCell`.
+        parts: What the cell consists of.
         contexts: Those of its attentions, each (…, M).
         output: (…, U), that of its stack.
         dot: The product with a weight.
         gate: As in `RecurrentCell.step`.
     """
-    if cell.output_kernel is None:
+    kernel = parts.output_kernel
+    if kernel is None:
         return contexts[0] if len(contexts) == 1 else tf.concat(contexts, -1)
-    if cell.projects_memory:
-        made = dot(output, cell.output_kernel)
-        made = reduce(add, contexts, made)
+    if parts.projects_memory:
+        made = reduce(add, contexts, dot(output, kernel))  # (…, N)
     else:
-        parts = tf.concat([*contexts, output], axis=-1)
-        made = dot(parts, cell.output_kernel)
-    return gate("attention", cell.activation, made)
+        made = dot(tf.concat([*contexts, output], axis=-1), kernel)  # (…, N)
+    return gate("attention", parts.activation, made)
+
+
+def added_up(tensors: list[Any]) -> Any:
+    """Add up, with `+`: `sum` would start from 0."""
+    return reduce(add, tensors)
 
 
 def _project(cell: RecurrentCell, inputs: Any, dot: Dot) -> Any:

@@ -5,7 +5,7 @@ A new layer is one line in `LAYERS`; cells are found by their registry.
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -116,6 +116,42 @@ LAYERS = {
 }
 
 
+# What differs from layer to layer is seen with all of them in `make
+# test-thorough`, and with these in `make test`.
+COMMON = {
+    "lstm",
+    "gru",
+    "bahdanau_attention",
+    "luong_attention_monotonic",
+    "encoder",
+    "gru_cell",
+    "layer_norm_lstm_cell",
+    "min_gru_cell",
+    "mlstm_cell",
+}
+
+
+def common_first(names: Iterable[str]) -> list[Any]:
+    """Mark as thorough what is not common."""
+    return [
+        pytest.param(name, marks=() if name in COMMON else pytest.mark.thorough)
+        for name in names
+    ]
+
+
+ALL_CASES = pytest.mark.parametrize("case", common_first(LAYERS), indirect=True)
+ALL_CELLS = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=() if f"{name}_cell" in COMMON else pytest.mark.thorough,
+        )
+        for name in CELLS
+    ],
+)
+
+
 @pytest.fixture(params=LAYERS)
 def case(request: pytest.FixtureRequest, seed: int) -> Case:
     return LAYERS[request.param]
@@ -167,6 +203,7 @@ def functional(case: Case, layer: keras.Layer, masked: bool) -> keras.Model:
     return keras.Model(inputs, layer(**inputs))
 
 
+@ALL_CASES
 @pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
 def test_graph_and_xla_agree_with_eager(
     case: Case, masked: bool, monkeypatch: pytest.MonkeyPatch
@@ -206,6 +243,7 @@ NOT_IN_LITERT = {
 }
 
 
+@ALL_CASES
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
 def test_converts_to_litert(
     case: Case,
@@ -259,6 +297,7 @@ def test_functional_model_is_saved_and_loaded(
         assert_close(served.serve(arguments), expected)
 
 
+@ALL_CASES
 def test_fit(case: Case) -> None:
     layer, arguments = case.make(), data(case, True)
     model = functional(case, layer, True)
@@ -308,6 +347,7 @@ def arguments_of(function: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
+@ALL_CASES
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision(case: Case, dtype: str) -> None:
     full, half = case.make(), case.make(dtype=dtype)
@@ -399,7 +439,7 @@ def test_cell_in_the_layer_of_keras(
     assert_close(gradients(ours, True), gradients(theirs, False), 5e-5)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@ALL_CELLS
 def test_cell_in_other_layers_of_keras(name: str, seed: int) -> None:
     """Stacked, and in both directions."""
     x = tf.random.normal((B, T, D))
@@ -420,7 +460,7 @@ def test_cell_in_other_layers_of_keras(name: str, seed: int) -> None:
     assert_close(outputs, tf.concat(expected, axis=-1))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@ALL_CELLS
 def test_dropout(name: str, seed: int) -> None:
     """In training only, in our layer, in Keras's and after loading."""
     rates = {"dropout": 0.5, "recurrent_dropout": 0.5}

@@ -29,7 +29,7 @@ def dataset():
     ids=["dataset", "indexed", "generator", "list"],
 )
 def test_nothing_is_used_up(data):
-    seen, again = first_batches(data(), None)
+    seen, again = first_batches(data(), None, 64)
     assert [int(np.max(y)) for _, y in seen] == list(range(64))
     if isinstance(again, Indexed):
         again = [again[i] for i in range(70)]
@@ -38,9 +38,9 @@ def test_nothing_is_used_up(data):
 
 def test_arrays_are_one_batch():
     x, y = BATCHES[3]
-    assert first_batches(x, y) == ([(x, y)], x)
+    assert first_batches(x, y, 64) == ([(x, y)], x)
 
 
 def test_without_labels_there_is_nothing_to_see():
-    seen, _ = first_batches([(np.zeros(3),)], None)
+    seen, _ = first_batches([(np.zeros(3),)], None, 64)
     assert seen == []
