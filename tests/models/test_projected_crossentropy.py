@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_recurrent.models import (
@@ -17,6 +17,7 @@ from keras_recurrent.models import (
 from keras_recurrent.models.projected_crossentropy import (
     projected_crossentropy,
 )
+from tests.oracles import tried
 
 U, V = 5, 11
 
@@ -43,7 +44,7 @@ def reference(outputs, kernel, bias, labels, weights, smoothing):
     return tf.reduce_sum(losses * weights), tf.argmax(logits, -1)
 
 
-@settings(max_examples=20, deadline=None)
+@tried(few=6, many=40)
 @given(
     batch=st.integers(1, 40),
     steps=st.integers(1, 20),
