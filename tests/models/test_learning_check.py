@@ -24,7 +24,10 @@ COUNTS = np.bincount(LABELS.ravel(), minlength=V) * (np.arange(V) > 0)
 @pytest.fixture
 def check(seed):
     """Of a model that has just begun, at the frequencies of tokens."""
-    model = Seq2Seq(Encoder(V, 5, 6), Decoder(V, 5, 6))
+    model = Seq2Seq(
+        Encoder(V, 5, 6, cell="simple_rnn", bidirectional=False),
+        Decoder(V, 5, 6, cell="simple_rnn"),
+    )
     model.compile("adam", MaskedCrossentropy())
     model.build()
     model.decoder.adapt(LABELS)
