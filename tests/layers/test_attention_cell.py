@@ -23,7 +23,7 @@ from keras_recurrent.layers import (
     NASCell,
     SimpleRNNCell,
 )
-from tests.oracles import uneven_loss
+from tests.oracles import thorough, uneven_loss
 
 B, T, S, D, M, U, N = 3, 4, 5, 2, 3, 4, 6
 QUERIES = ["previous_state", "new_state"]
@@ -204,9 +204,17 @@ OTHERS = {
 
 RUNS = [
     *itertools.product(QUERIES, [False, True], [None], [True, False]),
-    *itertools.product(["new_state"], [True], list(OTHERS)[1:], [True]),
-    *itertools.product(["previous_state"], [True], list(OTHERS)[1:], [False]),
+    ("new_state", True, "layer_norm", True),
     ("new_state", False, "monotonic_location", True),
+    ("previous_state", True, "luong", False),
+]
+RUNS += [
+    thorough(*run)
+    for run in (
+        *itertools.product(["new_state"], [True], [*OTHERS][1:], [True]),
+        *itertools.product(["previous_state"], [True], [*OTHERS][1:], [False]),
+    )
+    if run not in RUNS
 ]
 
 

@@ -119,7 +119,8 @@ LAYERS = {
 
 
 # What differs from layer to layer is seen with all of them in `make
-# test-thorough`, and with these in `make test`.
+# test-thorough`, and with these in `make test`. There each cell is seen in the
+# layer of Keras all the same, with its gradients, and made from its settings.
 COMMON = {
     "lstm",
     "gru",
@@ -268,6 +269,7 @@ def test_converts_to_litert(
     assert_close([outputs[key] for key in sorted(outputs)], model(arguments))
 
 
+@ALL_CASES
 @pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
 def test_functional_model_is_saved_and_loaded(
     case: Case, masked: bool, tmp_path: Any
@@ -377,7 +379,10 @@ NOT_TAKEN = {
 
 
 def cells_with_options() -> Iterator[Any]:
-    """Each cell as it is, and with each of its switches turned."""
+    """Each cell as it is, and with each of its switches turned.
+
+    `make test` turns those of one cell.
+    """
     for name, cell in CELLS.items():
         yield pytest.param(name, {}, id=name)
         arguments: dict[str, Any] = {}
@@ -388,7 +393,12 @@ def cells_with_options() -> Iterator[Any]:
         for option, default in arguments.items():
             if isinstance(default, bool):
                 turned = {option: not default}
-                yield pytest.param(name, turned, id=f"{name}-{option}")
+                yield pytest.param(
+                    name,
+                    turned,
+                    id=f"{name}-{option}",
+                    marks=() if name == "gru" else pytest.mark.thorough,
+                )
 
 
 @pytest.mark.parametrize(("name", "options"), list(cells_with_options()))
@@ -488,7 +498,7 @@ def test_dropout(name: str, seed: int) -> None:
     assert clone.get_config() == cell.get_config()
 
 
-@pytest.mark.parametrize("name", CELLS)
+@ALL_CELLS
 def test_nothing_in_nothing_out(name: str, seed: int) -> None:
     layer = RNN(CELLS[name](U), return_sequences=True, return_state=True)
 

@@ -162,8 +162,15 @@ def test_half_precision_keeps_small_gradients(dtype):
 def model(tie_embeddings=False, dtype=None):
     keras.utils.set_random_seed(0)
     made = Seq2Seq(
-        Encoder(12, 4, 4, dtype=dtype),
-        Decoder(V, 4, 4, tie_embeddings=tie_embeddings, dtype=dtype),
+        Encoder(12, 4, 4, cell="simple_rnn", bidirectional=False, dtype=dtype),
+        Decoder(
+            V,
+            4,
+            4,
+            cell="simple_rnn",
+            tie_embeddings=tie_embeddings,
+            dtype=dtype,
+        ),
     )
     made.build()
     return made
