@@ -143,6 +143,14 @@ def common_first(names: Iterable[str]) -> list[Any]:
 
 
 ALL_CASES = pytest.mark.parametrize("case", common_first(LAYERS), indirect=True)
+# A mask is the harder case.
+PLAIN_AND_MASKED = pytest.mark.parametrize(
+    "masked",
+    [
+        pytest.param(False, id="plain", marks=pytest.mark.thorough),
+        pytest.param(True, id="masked"),
+    ],
+)
 ALL_CELLS = pytest.mark.parametrize(
     "name",
     [
@@ -198,7 +206,7 @@ def functional(case: Case, layer: keras.Layer, masked: bool) -> keras.Model:
 
 
 @ALL_CASES
-@pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
+@PLAIN_AND_MASKED
 def test_graph_and_xla_agree_with_eager(
     case: Case, masked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,7 +278,7 @@ def test_converts_to_litert(
 
 
 @ALL_CASES
-@pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
+@PLAIN_AND_MASKED
 def test_functional_model_is_saved_and_loaded(
     case: Case, masked: bool, tmp_path: Any
 ) -> None:
@@ -343,7 +351,9 @@ def arguments_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 @ALL_CASES
-@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "dtype", ["mixed_float16", oracles.thorough("mixed_bfloat16")]
+)
 def test_half_precision(case: Case, dtype: str) -> None:
     full, half = case.make(), case.make(dtype=dtype)
     arguments = data(case, True)
