@@ -247,7 +247,7 @@ def test_interrupted_by_a_signal_and_resumed(letters, tmp_path):
         letters / "letters.yaml",
         # Nothing improves measurably: it ends when patience does.
         "training.epochs=400",
-        "training.patience=20",
+        "training.patience=8",
         "training.learning_rate=1e-30",
         "training.max_examples=64",
         "model.cell=simple_rnn",
