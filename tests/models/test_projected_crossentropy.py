@@ -17,7 +17,7 @@ from keras_recurrent.models import (
 from keras_recurrent.models.projected_crossentropy import (
     projected_crossentropy,
 )
-from tests.oracles import tried
+from tests.oracles import thorough, tried
 
 U, V = 5, 11
 
@@ -197,10 +197,10 @@ class Foreign(keras.metrics.Mean):
     "options",
     [
         {},
-        {"jit_compile": True},
+        thorough({"jit_compile": True}),
         {"tie_embeddings": True},
-        {"dtype": "mixed_bfloat16"},
-        {"label_smoothing": 0.1, "average_over": "time"},
+        thorough({"dtype": "mixed_bfloat16"}),
+        thorough({"label_smoothing": 0.1, "average_over": "time"}),
         {"weighted": True, "reduction": "mean_with_sample_weight"},
     ],
 )
