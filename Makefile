@@ -18,8 +18,8 @@ demo: $(VENV)/installed  ## Search, train, evaluate and export a model (about 6 
 test: $(VENV)/installed  ## Run the tests.
 	$(PYTEST) -m 'not thorough'
 
-test-thorough: $(VENV)/installed  ## Run the tests of all variants, which `make test` leaves out.
-	$(PYTEST) -m thorough
+test-thorough: $(VENV)/installed  ## Run the variants that `make test` leaves out, and properties with more examples.
+	$(PYTEST) -m 'thorough or hypothesis' --hypothesis-profile thorough
 
 check: $(VENV)/installed  ## Lint, check the format and the types.
 	$(BIN)/ruff check

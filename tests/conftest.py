@@ -9,6 +9,10 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
+from hypothesis import settings
+
+# `make test-thorough` names it; see `tried` in `oracles.py`.
+settings.register_profile("thorough", deadline=None)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -75,6 +75,7 @@ def test_python_examples_run(name, folder, seed, request):
         above = TEXTS[name].count("\n", 0, example.start("code"))
         code = "\n" * above + example["code"]
         exec(compile(code, PAGES[name], "exec"), names)
+    assert names.keys() - {"__name__", "__builtins__"}
 
 
 @pytest.mark.parametrize("name", pages_with("sh"))
@@ -88,13 +89,15 @@ def test_commands_name_recipes_and_keys_that_exist(name, monkeypatch):
                 ["keras-recurrent", "train"],
                 ["keras-recurrent", "tune"],
             ) and words[2].startswith("examples/"):
-                load_recipe(words[2], [word for word in words if "=" in word])
+                assert load_recipe(
+                    words[2], [word for word in words if "=" in word]
+                )
 
 
 @pytest.mark.parametrize("name", pages_with("yaml"))
 def test_recipes_are_valid(name):
     for example in examples(name, "yaml"):
-        Recipe.model_validate(yaml.safe_load(example["code"]))
+        assert Recipe.model_validate(yaml.safe_load(example["code"]))
 
 
 def anchors(text):

@@ -23,6 +23,7 @@ from keras_recurrent.layers import (
     NASCell,
     SimpleRNNCell,
 )
+from tests.oracles import thorough, uneven_loss
 
 B, T, S, D, M, U, N = 3, 4, 5, 2, 3, 4, 6
 QUERIES = ["previous_state", "new_state"]
@@ -203,9 +204,17 @@ OTHERS = {
 
 RUNS = [
     *itertools.product(QUERIES, [False, True], [None], [True, False]),
-    *itertools.product(["new_state"], [True], list(OTHERS)[1:], [True]),
-    *itertools.product(["previous_state"], [True], list(OTHERS)[1:], [False]),
+    ("new_state", True, "layer_norm", True),
     ("new_state", False, "monotonic_location", True),
+    ("previous_state", True, "luong", False),
+]
+RUNS += [
+    thorough(*run)
+    for run in (
+        *itertools.product(["new_state"], [True], [*OTHERS][1:], [True]),
+        *itertools.product(["previous_state"], [True], [*OTHERS][1:], [False]),
+    )
+    if run not in RUNS
 ]
 
 
@@ -247,8 +256,7 @@ def test_gradients_of_a_run_are_those_of_the_steps(
             y, looks = compute(
                 x, cell.get_initial_state(prepared, cells), prepared
             )
-            loss = tf.reduce_sum(tf.sin(3.0 * y))
-            loss += tf.reduce_sum(tf.sin(5.0 * looks))
+            loss = uneven_loss(y) + uneven_loss(looks, 5.0)
         sources = [x, memory, *cell.trainable_variables]
         return y, looks, *tape.gradient(loss, sources)
 

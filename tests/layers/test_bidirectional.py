@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_recurrent.layers import GRU, LSTM, SimpleRNN
+from tests.oracles import assert_close, thorough, uneven_loss
 
 B, T, D, U = 4, 5, 3, 2
 PAIRS = {
@@ -27,17 +28,12 @@ def pair(name, merge_mode, **options):
     return ours, theirs, tf.constant(x)
 
 
-def assert_close(ours, expected, atol=1e-5):
-    for a, b in zip(
-        tf.nest.flatten(ours), tf.nest.flatten(expected), strict=True
-    ):
-        np.testing.assert_allclose(a, b, atol=atol)
-
-
 @pytest.mark.parametrize("return_state", [False, True], ids=["", "states"])
 @pytest.mark.parametrize("return_sequences", [False, True], ids=["last", "all"])
 @pytest.mark.parametrize("merge_mode", MERGE_MODES)
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize(
+    "name", ["gru", thorough("lstm"), thorough("simple_rnn")]
+)
 def test_numbers_are_those_of_keras(
     name, merge_mode, return_sequences, return_state, seed
 ):
@@ -64,7 +60,7 @@ def test_gradients_are_those_of_keras(name, seed):
             with tf.GradientTape() as tape:
                 tape.watch(x)
                 y = layer(x, mask=mask, training=True)
-                loss = tf.reduce_sum(tf.sin(3.0 * y))
+                loss = uneven_loss(y)
             return tape.gradient(loss, [x, *layer.trainable_variables])
 
         return compute(x)

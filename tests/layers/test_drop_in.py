@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_recurrent.layers as ours
+from tests.oracles import assert_close
 
 B, T, D, U = 4, 5, 3, 2
 NAMES = ("LSTM", "GRU", "SimpleRNN")
@@ -31,15 +32,6 @@ def pair(class_name, **options):
     theirs.build(X.shape), mine.build(X.shape)
     mine.set_weights(theirs.get_weights())
     return mine, theirs
-
-
-def assert_close(mine, expected, atol=1e-5):
-    for a, b in zip(
-        tf.nest.flatten(mine), tf.nest.flatten(expected), strict=True
-    ):
-        np.testing.assert_allclose(
-            np.asarray(a, "float32"), np.asarray(b, "float32"), atol=atol
-        )
 
 
 def states_of(name):

@@ -25,6 +25,14 @@ def zipf_task(count=2048, length=8):
     return {"source": source, "target": target}, labels
 
 
+def small_model():
+    """The quickest one to trace."""
+    return Seq2Seq(
+        Encoder(V, 4, 4, cell="simple_rnn", bidirectional=False),
+        Decoder(V, 4, 4, cell="simple_rnn"),
+    )
+
+
 def entropy_of(labels):
     """What always predicting the frequencies of tokens costs."""
     share = np.bincount(labels.ravel()) / labels.size
@@ -67,7 +75,7 @@ def test_labels_that_are_all_padding_are_refused():
 
 def test_training_goes_on_from_the_bias_that_there_is(seed):
     inputs, labels = zipf_task(count=4)
-    model = Seq2Seq(Encoder(V, 4, 4), Decoder(V, 4, 4))
+    model = small_model()
     model.compile(keras.optimizers.SGD(0.0), MaskedCrossentropy())
     model.build()
     own = np.linspace(-1, 1, V)
@@ -78,7 +86,7 @@ def test_training_goes_on_from_the_bias_that_there_is(seed):
 
 def test_what_the_decoder_starts_from_may_come_in_batches(seed):
     inputs, labels = zipf_task(count=4)
-    model = Seq2Seq(Encoder(V, 4, 4), Decoder(V, 4, 4))
+    model = small_model()
     model.compile(keras.optimizers.SGD(0.0), MaskedCrossentropy())
     batches = ((inputs, labels) for _ in range(3))
     history = model.fit(batches, steps_per_epoch=3, shuffle=False, verbose=0)

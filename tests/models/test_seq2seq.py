@@ -1,11 +1,13 @@
 """Encoder, decoder and the whole model."""
 
+import itertools
+
 import h5py
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_recurrent.models import (
@@ -18,6 +20,7 @@ from keras_recurrent.models import (
     ensemble,
     score_target,
 )
+from tests.oracles import assert_close, thorough, tried
 
 START, END, V = 2, 3, 12
 VARIANTS = {
@@ -64,38 +67,36 @@ def reversal(count, longest=5, seed=0):
     return {"source": source, "target": target}, labels
 
 
-def assert_close(ours, expected, atol=1e-5):
-    for a, b in zip(
-        tf.nest.flatten(ours), tf.nest.flatten(expected), strict=True
-    ):
-        np.testing.assert_allclose(a, b, atol=atol)
-
-
 @pytest.mark.parametrize(
-    # And cells with states of other kinds, numbers or sizes.
     "variant",
-    [*VARIANTS, "lru", "mlstm", "nas", "qrnn", "slstm"],
+    [
+        *VARIANTS,
+        # And cells with states of other kinds, numbers or sizes.
+        "lru",
+        "qrnn",
+        *(thorough(name) for name in ("mlstm", "nas", "slstm")),
+    ],
 )
-@pytest.mark.parametrize("by_table", [False, True])
-def test_teacher_forcing_is_step_by_step(by_table, variant, seed):
+def test_teacher_forcing_is_step_by_step(variant, seed):
     model = build(variant)
     inputs, _ = reversal(4)
     mask = inputs["source"] != 0
     memory, summary = model.encoder(inputs["source"], mask=mask)
-    prepared, state = model.decoder.start(memory, summary, mask)
+    prepared, start = model.decoder.start(memory, summary, mask)
     whole = model(inputs)
     trained = tf.function(lambda inputs: model(inputs, training=True))(inputs)
     assert_close(trained, whole)
-    table = model.decoder.input_table() if by_table else None
-    for t in range(inputs["target"].shape[1]):
-        logits, alignments, state = model.decoder.step(
-            inputs["target"][:, t], state, prepared, table
-        )
-        np.testing.assert_allclose(whole[:, t], logits, atol=1e-5)
-        np.testing.assert_allclose(
-            tf.reduce_sum(alignments, 1), np.ones(4), atol=1e-5
-        )
-        assert not alignments.numpy()[~mask].any()
+    for table in (None, model.decoder.input_table()):
+        state = start
+        for t in range(inputs["target"].shape[1]):
+            logits, alignments, state = model.decoder.step(
+                inputs["target"][:, t], state, prepared, table
+            )
+            np.testing.assert_allclose(whole[:, t], logits, atol=1e-5)
+            np.testing.assert_allclose(
+                tf.reduce_sum(alignments, 1), np.ones(4), atol=1e-5
+            )
+            assert not alignments.numpy()[~mask].any()
 
 
 def test_the_previous_state_asks(seed):
@@ -146,7 +147,7 @@ def test_encoder_is_its_layers(bidirectional, seed):
     np.testing.assert_allclose(summary, tf.concat(final, -1), atol=1e-5)
 
 
-@settings(max_examples=10, deadline=None)
+@tried(few=4, many=20)
 @given(
     lengths=st.lists(st.integers(1, 5), min_size=1, max_size=4),
     extra=st.integers(1, 4),
@@ -184,26 +185,36 @@ def _shared_model():
     return _MODELS[0]
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_generate_agrees_eagerly_in_a_graph_and_under_xla(variant, seed):
+# Each is compiled twice, which takes seconds.
+COMPILED = {("gru", 1), ("both", 3)}
+
+
+@pytest.mark.parametrize(
+    ("variant", "beam_width"),
+    [
+        one if one in COMPILED else thorough(*one)
+        for one in itertools.product(VARIANTS, (1, 3))
+    ],
+)
+def test_generate_agrees_eagerly_in_a_graph_and_under_xla(
+    variant, beam_width, seed
+):
     model = build(variant)
     source = tf.constant(reversal(3)[0]["source"])
-    for beam_width in (1, 3):
-        options = {"beam_width": beam_width, "max_length": 5}
-        graph = model.generate(source, **options)
-        assert graph.ids.shape == (3, beam_width, 5)
-        tf.config.run_functions_eagerly(True)
-        try:
-            eager = model.generate(source, **options)
-        finally:
-            tf.config.run_functions_eagerly(False)
-        assert_close(graph, eager)
-        assert_close(model.generate(source, **options, jit_compile=True), eager)
-        within = tf.function(
-            lambda source, options=options: model.generate(source, **options),
-            jit_compile=True,
-        )
-        assert_close(within(source), eager)
+    options = {"beam_width": beam_width, "max_length": 5}
+    graph = model.generate(source, **options)
+    assert graph.ids.shape == (3, beam_width, 5)
+    tf.config.run_functions_eagerly(True)
+    try:
+        eager = model.generate(source, **options)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert_close(graph, eager)
+    assert_close(model.generate(source, **options, jit_compile=True), eager)
+    within = tf.function(
+        lambda source: model.generate(source, **options), jit_compile=True
+    )
+    assert_close(within(source), eager)
 
 
 def test_scores_are_those_of_teacher_forcing(seed):
@@ -360,7 +371,10 @@ def test_the_step_of_fit_is_traced_once(built, seed):
             self.traces += 1
             return super().train_step(data)
 
-    model = Counted(Encoder(V, 5, 6), Decoder(V, 5, 6))
+    model = Counted(
+        Encoder(V, 5, 6, cell="simple_rnn", bidirectional=False),
+        Decoder(V, 5, 6, cell="simple_rnn"),
+    )
     if built:
         model.build()
     model.compile("adam", MaskedCrossentropy(), metrics=[MaskedAccuracy()])
@@ -369,9 +383,16 @@ def test_the_step_of_fit_is_traced_once(built, seed):
     assert model.traces == 1
 
 
-@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
-def test_half_precision(dtype, seed):
-    model = build("lstm_stack", dtype=dtype)
+@pytest.mark.parametrize(
+    ("dtype", "variant"),
+    [
+        ("mixed_float16", "gru"),
+        thorough("mixed_float16", "lstm_stack"),
+        thorough("mixed_bfloat16", "lstm_stack"),
+    ],
+)
+def test_half_precision(dtype, variant, seed):
+    model = build(variant, dtype=dtype)
     model.compile("adam", MaskedCrossentropy())
     inputs, labels = reversal(32)
     logits = model(inputs)

@@ -3,12 +3,13 @@ from collections import Counter
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_recurrent.pipelines import batching
 from keras_recurrent.pipelines.batching import training_batches
 from keras_recurrent.pipelines.vocabulary import Vocabulary
+from tests.oracles import tried
 
 LETTERS = Vocabulary(list("abc"))  # 4, 5, 6
 WORDS = Vocabulary(["x", "y"], "words")  # 4, 5
@@ -65,7 +66,7 @@ def test_one_batch_by_hand():
     np.testing.assert_array_equal(labels, [[4, 5, 3, 0], [5, 4, 5, 3]])
 
 
-@settings(max_examples=8, deadline=None)
+@tried(few=4, many=16)
 @given(
     st.integers(1, 60),
     st.integers(1, 9),

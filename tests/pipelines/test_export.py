@@ -36,18 +36,24 @@ print(json.dumps(answers))
 """
 
 
-def test_a_process_with_tensorflow_alone_serves_it(trained, tmp_path):
-    run = Run.open(trained)
-    export(run, tmp_path / "export")
-    moved = (tmp_path / "export").rename(tmp_path / "moved elsewhere")
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    """Written to an empty directory, then moved; not to be changed."""
+    folder = tmp_path_factory.mktemp("exported")
+    (folder / "export").mkdir()
+    export(Run.open(trained), folder / "export")
+    return (folder / "export").rename(folder / "moved elsewhere")
+
+
+def test_a_process_with_tensorflow_alone_serves_it(trained, exported):
     process = subprocess.run(
-        [sys.executable, "-c", SERVE, str(moved), json.dumps(TEXTS)],
+        [sys.executable, "-c", SERVE, str(exported), json.dumps(TEXTS)],
         capture_output=True,
         text=True,
         check=True,
     )
     answers, nothing = json.loads(process.stdout.splitlines()[-1])
-    expected = load_predictor(run)(tf.constant(TEXTS))
+    expected = load_predictor(Run.open(trained))(tf.constant(TEXTS))
     assert answers["predictions"] == [
         p.decode() for p in expected["predictions"].numpy()
     ]
@@ -65,9 +71,8 @@ def test_a_process_with_tensorflow_alone_serves_it(trained, tmp_path):
     assert nothing["predictions"] == nothing["scores"] == []
 
 
-def test_it_consists_of_core_operations(trained, tmp_path):
-    export(Run.open(trained), tmp_path / "export")
-    loaded = tf.saved_model.load(str(tmp_path / "export"))
+def test_it_consists_of_core_operations(exported):
+    loaded = tf.saved_model.load(str(exported))
     graph = loaded.signatures["serving_default"].graph.as_graph_def()
     operations = {node.op for node in graph.node}
     for function in graph.library.function:
@@ -94,10 +99,10 @@ def test_nothing_is_overwritten(trained, tmp_path, kind):
     assert len(list(tmp_path.rglob("*"))) == 1 + (kind == "directory")
 
 
-def test_an_empty_directory_is_used(trained, tmp_path):
-    (tmp_path / "export").mkdir()
-    export(Run.open(trained), tmp_path / "export")
-    assert (tmp_path / "export" / "saved_model.pb").exists()
+def test_an_empty_directory_is_used(exported):
+    assert (exported / "saved_model.pb").exists()
+    # And no draft is left next to it.
+    assert list(exported.parent.iterdir()) == [exported]
 
 
 def test_a_failure_leaves_nothing_behind(trained, tmp_path, monkeypatch):

@@ -34,6 +34,8 @@ def test_attention_has_a_panel_per_sentence():
 def test_an_empty_prediction_is_drawn(tmp_path):
     figure = attention_figure([["a"]], [[]], np.zeros((1, 5, 1)))
     figure.savefig(tmp_path / "empty.png")
+    written = (tmp_path / "empty.png").read_bytes()
+    assert written.startswith(b"\x89PNG")
 
 
 def test_too_small_an_alignment_is_an_error():

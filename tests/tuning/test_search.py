@@ -6,11 +6,19 @@ import shutil
 
 import keras
 import pytest
+import tensorflow as tf
 from rich.console import Console
 
 from keras_recurrent.pipelines.recipe import load_recipe
 from keras_recurrent.pipelines.run import Run, RunError
-from keras_recurrent.tuning import Seq2SeqHyperModel, results_table, tune
+from keras_recurrent.tuning import (
+    Seq2SeqHyperModel,
+    hypermodel,
+    results_table,
+    search,
+    tune,
+)
+from tests.oracles import thorough
 
 # Of NumPy, in KerasTuner's book-keeping.
 ALL_NAN = pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")
@@ -30,13 +38,18 @@ def make_run(letters, tmp_path):
 def fits(monkeypatch):
     """Stands in for `fit`: what it lists is the loss, or is raised.
 
-    Returns the choices that were fitted, in order.
+    Returns the choices that were fitted, in order. Their models are quickly
+    built and there are no batches; `test_a_real_search` has those of a recipe.
     """
     seen = []
 
+    def build(config, *sizes):
+        inputs = keras.Input((config.units,))
+        return keras.Sequential([inputs, keras.layers.Dense(1)])
+
     def fake(losses):
         def fit(self, hp, model, *args, **kwargs):
-            choice = (hp.values["cell"], hp.values["units"])
+            choice = (hp.values.get("cell"), hp.values["units"])
             seen.append(choice)
             outcome = losses[len(seen) - 1]
             if isinstance(outcome, BaseException):
@@ -56,6 +69,11 @@ def fits(monkeypatch):
             return history
 
         monkeypatch.setattr(Seq2SeqHyperModel, "fit", fit)
+        monkeypatch.setattr(hypermodel, "build_model", build)
+        nothing = tf.data.Dataset.range(1)
+        monkeypatch.setattr(search, "load_batches", lambda *_: [nothing] * 2)
+        # KerasTuner's, of all that was ever made in the process.
+        monkeypatch.setattr("gc.collect", lambda: 0)
         return seen
 
     return fake
@@ -71,7 +89,12 @@ def choices(results):
 
 
 def test_a_real_search(make_run):
-    run = make_run("tuning.space={units: [4, 8]}", "tuning.max_trials=2")
+    run = make_run(
+        "tuning.space={units: [4, 8]}",
+        "tuning.max_trials=2",
+        "model.cell=simple_rnn",
+        "model.bidirectional=false",
+    )
     results = tune(run)
     assert [r.rank for r in results] == [1, 2]
     assert results[0].objective < results[1].objective
@@ -257,7 +280,10 @@ def test_hyperband_says_if_it_ended_too_early(make_run, fits, capsys):
     assert "no model was trained for tuning.epochs=9, the longest for 1" in line
 
 
-def test_hyperband(make_run, capsys):
+@pytest.mark.parametrize("real", [False, thorough(True)])
+def test_hyperband(real, make_run, fits, capsys):
+    if not real:
+        fits([1.0 + n for n in range(20)])
     run = make_run(
         "tuning.algorithm=hyperband",
         "tuning.epochs=3",

@@ -1,14 +1,12 @@
 """Additive attention against NumPy and against tensorflow-addons."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_recurrent.layers import BahdanauAttention
+from tests.oracles import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 B, S, M, U, A = 3, 7, 4, 6, 5
 
 

@@ -1,14 +1,12 @@
 """Multiplicative attention against NumPy and against tensorflow-addons."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_recurrent.layers import LuongAttention
+from tests.oracles import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 B, T, S, M, A = 3, 2, 7, 4, 6
 
 

@@ -1,17 +1,15 @@
 """Monotonic alignments against their definition and tensorflow-addons."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from keras_recurrent.layers import BahdanauAttention, LuongAttention, Monotonic
+from tests.oracles import GOLDEN, tried
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 MODES = ["parallel", "recursive", "hard"]
 B, T, S, M, U, A = 3, 4, 7, 4, 6, 5
 
@@ -66,7 +64,7 @@ def reference(scores, mask, previous, mode):
     return alignments
 
 
-@settings(max_examples=30, deadline=None)
+@tried(few=10, many=60)
 @given(
     scores=arrays.arrays(
         "float32", (B, S), elements=st.floats(-4, 4, width=16)

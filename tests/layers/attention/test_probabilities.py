@@ -4,13 +4,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from keras_recurrent.layers import BahdanauAttention, LuongAttention
 from keras_recurrent.layers.attention.hardmax import hardmax
 from keras_recurrent.layers.attention.sparsemax import sparsemax
+from tests.oracles import tried
 
 S = 6
 scores = arrays.arrays("float32", (3, S), elements=st.floats(-5, 5, width=16))
@@ -29,7 +30,7 @@ def projection(row):
     return np.maximum(row - high, 0)
 
 
-@settings(max_examples=50, deadline=None)
+@tried(few=20, many=100)
 @given(scores=scores, mask=masks)
 def test_sparsemax_is_the_nearest_distribution(scores, mask):
     shares = sparsemax(tf.constant(scores), tf.constant(mask)).numpy()
@@ -61,7 +62,7 @@ def test_nothing_to_choose_from_and_the_largest_of_numbers(probability):
     np.testing.assert_array_equal(probability(extreme), [[1, 0, 0]])
 
 
-@settings(max_examples=50, deadline=None)
+@tried(few=20, many=100)
 @given(scores=scores, mask=masks)
 def test_hardmax_is_the_first_of_the_best(scores, mask):
     shares = hardmax(tf.constant(scores), tf.constant(mask)).numpy()

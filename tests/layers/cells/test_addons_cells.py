@@ -1,7 +1,5 @@
 """The cells of tensorflow-addons, against numbers that it computed."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,8 +11,8 @@ from keras_recurrent.layers import (
     NASCell,
     PeepholeLSTMCell,
 )
+from tests.oracles import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 UNITS = 6
 CELLS = {
     "layer_norm_lstm_cell": lambda: LayerNormLSTMCell(UNITS),

@@ -1,15 +1,13 @@
 """LSTM, GRU and simple RNN against the equations of their docstrings."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_recurrent.layers import RNN, GRUCell, LSTMCell, SimpleRNNCell
 from keras_recurrent.layers.cells import get_cell
+from tests.oracles import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 B, D, U = 3, 4, 5
 
 

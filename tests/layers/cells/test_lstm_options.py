@@ -1,13 +1,16 @@
 """The options of the LSTM, alone and combined, against their equations."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_recurrent.layers import LSTM, RNN, LayerNormLSTMCell, LSTMCell
+from tests import oracles
 
 B, T, D, U = 3, 4, 2, 3
 MASK = np.array([[1, 1, 1, 1], [0, 1, 0, 1], [0, 0, 0, 0]], "bool")
@@ -65,15 +68,18 @@ def reference(cell, x, states, mask, noise, dropped=1.0):
     return tf.stack(outputs[1:], axis=1), h, c
 
 
+assert_close = partial(oracles.assert_close, atol=2e-5)
+
+
 def with_gradients(run, sources):
     with tf.GradientTape() as tape:
         tape.watch([s for s in sources if not isinstance(s, tf.Variable)])
         outputs = run()
-        loss = sum(tf.reduce_sum(tf.sin(2.0 * y)) for y in outputs)
+        loss = oracles.uneven_loss(outputs, 2.0)
     return *outputs, *tape.gradient(loss, sources, unconnected_gradients="zero")
 
 
-@settings(max_examples=12, deadline=None)
+@oracles.tried(few=4, many=24)
 @given(options=options, jit=st.booleans())
 def test_equations_and_gradients(options, jit):
     keras.utils.set_random_seed(3)
@@ -113,7 +119,7 @@ def test_equations_and_gradients(options, jit):
         masks = [cell.input_mask(B, D, True), cell.noise((T, B), True)]
         return [*masks, cell.recurrent_mask(B, True)]
 
-    close(actual(False), expected())
+    assert_close(actual(False), expected())
     before = [variable.numpy() for variable in cell.non_trainable_variables]
     x_mask, noise, h_mask = in_graph(draw, jit)()
     drawn = None
@@ -132,18 +138,13 @@ def test_equations_and_gradients(options, jit):
         cell.non_trainable_variables, before, strict=True
     ):
         variable.assign(value)
-    close(
+    assert_close(
         in_graph(lambda: actual(True), jit)(), expected(drawn, x_mask, h_mask)
     )
 
 
 def in_graph(function, jit):
     return tf.function(function, autograph=False, jit_compile=jit)
-
-
-def close(actual, expected):
-    for a, b in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(a, b, atol=2e-5)
 
 
 def test_peepholes_and_clipping_are_those_of_tensorflow():
@@ -174,7 +175,7 @@ def test_peepholes_and_clipping_are_those_of_tensorflow():
         use_peephole=True,
     )
     assert np.isclose(tf.abs(expected.cs), 0.3).any()
-    close(
+    assert_close(
         [tf.transpose(outputs, (1, 0, 2)), final_c],
         [expected.h, expected.cs[-1]],
     )

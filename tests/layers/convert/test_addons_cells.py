@@ -1,7 +1,5 @@
 """Weights of tensorflow-addons, by the names and in the order it has."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -15,8 +13,8 @@ from keras_recurrent.layers import (
     PeepholeLSTMCell,
 )
 from keras_recurrent.layers.convert import load_addons_weights
+from tests.oracles import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 U = 6
 CELLS = {
     "addons_esn_cell": lambda: ESNCell(U, leaky=0.7),

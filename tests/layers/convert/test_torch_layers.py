@@ -1,7 +1,5 @@
 """Weights from and to torch, against numbers that torch computed."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -9,8 +7,8 @@ import tensorflow as tf
 
 from keras_recurrent.layers import GRU, LSTM, RNN, SimpleRNN, convert
 from keras_recurrent.layers.cells import JANETCell
+from tests.oracles import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 NAMES = [
     "gru_bidirectional",
     "gru_no_bias",

@@ -15,6 +15,7 @@ from keras_recurrent.layers.cells.recurrent_cell import plain_dot, plain_gate
 from keras_recurrent.layers.loops.trained_loop import trained_loop
 from keras_recurrent.layers.ops.recurrence import recurrence
 from keras_recurrent.layers.ops.side_by_side import sizes_of_parts
+from tests.oracles import thorough
 
 B, T, D, U = 5, 6, 4, 3
 
@@ -75,6 +76,13 @@ CELLS = {
     ),
     "every_feature": lambda **kwargs: EveryFeature(U, **kwargs),
 }
+EVERY_CELL = pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("lstm", "gru", "every_feature") else thorough(name)
+        for name in CELLS
+    ],
+)
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +139,7 @@ def assert_equal(ours, expected):
 
 @pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("name", CELLS)
+@EVERY_CELL
 def test_equals_the_differentiated_loop(name, jit_compile, masked):
     cell, inputs, states, mask = make(name)
     mask = mask if masked else None
@@ -220,7 +228,7 @@ def test_parts_of_the_batch_run_side_by_side(name, known, monkeypatch):
     assert not known or sizes == [8, 8, 9]
 
 
-@pytest.mark.parametrize("name", CELLS)
+@EVERY_CELL
 def test_last_output_alone(name):
     cell, inputs, states, _ = make(name)
 
@@ -244,7 +252,7 @@ def test_last_output_alone(name):
     )
 
 
-@pytest.mark.parametrize("name", CELLS)
+@EVERY_CELL
 def test_recurrent_dropout(name):
     cell, inputs, states, _ = make(name)
     dropped, expected = with_dropout(cell)
@@ -278,7 +286,7 @@ def test_unknown_batch_size_and_length(name):
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
-@pytest.mark.parametrize("name", CELLS)
+@EVERY_CELL
 def test_half_precision_is_near_full_precision(name, dtype):
     cell, inputs, states, _ = make(name, dtype=dtype)
     full, _, full_states, _ = make(name)

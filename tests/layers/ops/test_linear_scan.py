@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_recurrent.layers import linear_scan
+from tests.oracles import tried
 
 B, U = 3, 2
 
@@ -56,7 +57,7 @@ def gradients(a, b, h, mask, reverse, d):
 unknown = tf.function(gradients, autograph=False, reduce_retracing=True)
 
 
-@settings(max_examples=25, deadline=None)
+@tried(few=8, many=40)
 @given(
     time=st.sampled_from([0, 1, 2, 7, 31, 32, 33, 64, 150]),
     kind=st.sampled_from(["float32", "complex64"]),

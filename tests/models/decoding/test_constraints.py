@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_recurrent.models import Constraints, greedy_search
+from tests.oracles import tried
 
 V, END, L = 6, 1, 6
 
 
-@settings(max_examples=100, deadline=None)
+@tried(few=30, many=200)
 @given(
     st.lists(
         st.lists(st.integers(2, V - 1), min_size=L - 1, max_size=L - 1),

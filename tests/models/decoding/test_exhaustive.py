@@ -8,10 +8,11 @@ find the best of all; the reference is written in plain Python and NumPy.
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_recurrent.models import Constraints, beam_search
+from tests.oracles import tried
 
 V, S, END, START = 5, 3, 1, 4
 OTHERS = (2, 3, 4)
@@ -194,7 +195,7 @@ all_rules = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@tried(few=30, many=200)
 @given(seeds, all_penalties, all_rules, st.integers(1, WIDE))
 def test_a_wide_beam_finds_the_best_of_all(seed, penalties, rules, n_best):
     table = Table(seed)
@@ -207,7 +208,7 @@ def test_a_wide_beam_finds_the_best_of_all(seed, penalties, rules, n_best):
         assert_found(found, table, outputs, penalties, sentence)
 
 
-@settings(max_examples=80, deadline=None)
+@tried(few=30, many=200)
 @given(
     seeds,
     all_penalties,

@@ -4,8 +4,6 @@ There, id 0 is a token like the others and the end is 2; here 0 is padding, so
 all ids move up by one.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -23,8 +21,8 @@ from keras_recurrent.models import (
     beam_search,
     greedy_search,
 )
+from tests.oracles import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 NAMES = (
     "decoder_gru_bahdanau",
     "decoder_lstm_bahdanau_no_attention_layer",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_recurrent.models import Constraints, beam_search
@@ -12,6 +12,7 @@ from keras_recurrent.models.decoding.ranking import (
     coverage_penalty,
     length_penalty,
 )
+from tests.oracles import tried
 
 
 def test_length_penalty():
@@ -40,7 +41,7 @@ def test_a_word_without_any_attention_costs_most():
     np.testing.assert_allclose(cost[0], np.log(1e-6), rtol=1e-5)
 
 
-@settings(max_examples=50, deadline=None)
+@tried(few=15, many=100)
 @given(
     st.floats(-20, 0),
     st.lists(st.floats(-3, 0), min_size=1, max_size=6),
