@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 # `make test-thorough` names it; see `tried` in `oracles.py`.
@@ -37,13 +39,29 @@ def seed() -> int:
 
 
 @pytest.fixture(scope="session")
-def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers have; one at a time writes to it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return folder
+
+
+@pytest.fixture(scope="session")
+def letters(shared: Path) -> Path:
     """A folder with a tiny task, and a recipe for it.
 
     The names of letters, backwards: `abca` becomes `A C B A`. Some sources
     of the test split have two references, only one of them right.
     """
-    folder = tmp_path_factory.mktemp("letters")
+    with FileLock(shared / "letters.lock"):
+        if not (shared / "letters").exists():
+            _write_letters(shared / "letters")
+    return shared / "letters"
+
+
+def _write_letters(folder: Path) -> None:
+    folder.mkdir()
     draw = random.Random(1)
     words = sorted(
         {
@@ -64,7 +82,6 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 lines.append(f"{word}\tA A A A A A\n")
         (folder / f"{split}.tsv").write_text("".join(lines))
     (folder / "letters.yaml").write_text(_LETTERS)
-    return folder
 
 
 _LETTERS = """
@@ -84,13 +101,22 @@ tuning:
 
 
 @pytest.fixture(scope="session")
-def trained(letters: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run of the tiny task; not to be changed."""
+def trained(
+    shared: Path, letters: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a finished run of the tiny task; not to be changed.
+
+    It is trained once. Each worker has a copy, as a run is for one process.
+    """
     from keras_recurrent.pipelines.recipe import load_recipe
     from keras_recurrent.pipelines.run import Run
     from keras_recurrent.pipelines.training import train
 
     recipe = load_recipe(letters / "letters.yaml", ["training.epochs=20"])
-    run = Run.create(recipe, tmp_path_factory.mktemp("runs") / "letters")
-    assert train(run)
-    return run.folder
+    with FileLock(shared / "trained.lock"):
+        run = Run.create(recipe, shared / "trained")
+        train(run)
+        assert len(run.history()) == 20
+        own = tmp_path_factory.mktemp("runs") / "letters"
+        shutil.copytree(run.folder, own)
+    return own

@@ -129,7 +129,7 @@ sys.argv[1:] = ["--version"]
 main()
 """
     process = subprocess.run(
-        [python, "-c", probe],
+        [python, "-E", "-c", probe],
         cwd=tmp_path,
         capture_output=True,
         text=True,

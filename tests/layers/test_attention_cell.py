@@ -133,8 +133,12 @@ def named(options):
     [
         *PLAIN,
         *(
-            {"query": query, "input_feeding": True} | options
-            for query, options in itertools.product(QUERIES, OPTIONS)
+            {"query": "new_state", "input_feeding": True} | options
+            for options in OPTIONS
+        ),
+        *(
+            thorough({"query": "previous_state", "input_feeding": True} | more)
+            for more in OPTIONS
         ),
         {"query": "new_state", "input_feeding": False, "residual": True},
         {"query": "new_state", "input_feeding": False, "units": None},
@@ -203,7 +207,10 @@ OTHERS = {
 
 
 RUNS = [
-    *itertools.product(QUERIES, [False, True], [None], [True, False]),
+    ("new_state", False, None, True),
+    ("new_state", True, None, False),
+    ("previous_state", False, None, False),
+    ("previous_state", True, None, True),
     ("new_state", True, "layer_norm", True),
     ("new_state", False, "monotonic_location", True),
     ("previous_state", True, "luong", False),
@@ -211,6 +218,7 @@ RUNS = [
 RUNS += [
     thorough(*run)
     for run in (
+        *itertools.product(QUERIES, [False, True], [None], [True, False]),
         *itertools.product(["new_state"], [True], [*OTHERS][1:], [True]),
         *itertools.product(["previous_state"], [True], [*OTHERS][1:], [False]),
     )
@@ -354,7 +362,7 @@ def test_a_sentence_has_one_dropout_mask(query, seed):
 
 
 @pytest.mark.parametrize("query", QUERIES)
-@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("dtype", ["mixed_float16", thorough("mixed_bfloat16")])
 def test_half_precision_is_near_full_precision(dtype, query, seed):
     half, full = build(query, True, dtype=dtype), build(query, True)
     full.set_weights(half.get_weights())

@@ -130,7 +130,6 @@ COMMON = {
     "gru_cell",
     "layer_norm_lstm_cell",
     "min_gru_cell",
-    "mlstm_cell",
 }
 
 

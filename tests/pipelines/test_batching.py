@@ -66,7 +66,7 @@ def test_one_batch_by_hand():
     np.testing.assert_array_equal(labels, [[4, 5, 3, 0], [5, 4, 5, 3]])
 
 
-@tried(few=4, many=16)
+@tried(few=4, many=8)
 @given(
     st.integers(1, 60),
     st.integers(1, 9),
