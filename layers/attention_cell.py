@@ -57,7 +57,8 @@ class AttentionCell(keras.Layer):
         units: Positive integer N, size of y; None for the bare context.
         query: Which state asks: "previous_state" or "new_state".
         input_feeding: Whether the cells read the y of the step before.
-        activation: Of y; None for a linear one. Unused without `units`.
+        activation: What makes y of W·[c_t, s_t]; None for a linear one.
+            Unused without `units`.
         output_attention: Whether the output is y rather than s.
         residual: Whether each cell above the first adds its inputs to its
             outputs.
@@ -352,6 +353,10 @@ class AttentionCell(keras.Layer):
             ],
         )
 
+    def query_of(self, state: AttentionState) -> Any:
+        """Return the output (R, U) of the stack at the step before."""
+        return self._parts().query_of(state)
+
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return super().get_config() | {
@@ -399,7 +404,6 @@ class AttentionCell(keras.Layer):
             self.input_sizes,
             self.output_size,
             self.compute_dtype,
-            self.variables,
         )
 
     def _of_each(self, given: Any) -> list[Any]:

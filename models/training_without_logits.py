@@ -92,14 +92,12 @@ class TrainingWithoutLogits(keras.Model):
                 of a shape that does not belong to the labels.
         """
         self._weigh_classes(class_weight)
-        batches, x = first_batches(
-            x,
-            y,
-            _FIRST_BATCHES if self._needs_frequencies() else _LATER_BATCHES,
-        )
+        is_new = self._is_new()
+        count = _FIRST_BATCHES if is_new else _LATER_BATCHES
+        batches, x = first_batches(x, y, count)
         # Without an optimizer Keras refuses below.
         if batches and self.optimizer is not None:
-            check = self._begin(batches)
+            check = self._begin(batches, is_new)
             if isinstance(callbacks, keras.callbacks.CallbackList):
                 callbacks.append(check)
             else:
@@ -208,7 +206,9 @@ class TrainingWithoutLogits(keras.Model):
             y_pred = y_pred.predictions
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def _begin(self, batches: list[tuple[Any, Any]]) -> LearningCheck:
+    def _begin(
+        self, batches: list[tuple[Any, Any]], is_new: bool
+    ) -> LearningCheck:
         """Start from the frequencies of tokens, and see that it learns."""
         inputs, first_labels = batches[0]
         check_inputs(inputs)
@@ -219,11 +219,11 @@ class TrainingWithoutLogits(keras.Model):
         counts = np.zeros(size, int)
         for _, labels in batches:
             counts += count_tokens(labels, size)
-        if self._needs_frequencies():
+        if is_new:
             decoder.adapt_to_counts(counts)
         return LearningCheck(inputs, first_labels, counts)
 
-    def _needs_frequencies(self) -> bool:
+    def _is_new(self) -> bool:
         """Whether the model has never been trained."""
         decoder = self.decoder
         if self.optimizer is None or (decoder.built and decoder.is_adapted):

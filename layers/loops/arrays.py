@@ -1,4 +1,4 @@
-"""Arrays over time, written in one loop and read in another."""
+"""Arrays over time that one loop writes, for another to read."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,17 +10,12 @@ from keras_recurrent.layers.ops.recurrence import stack
 
 
 def array_for(size: Any, spec: tf.TensorSpec) -> Any:
+    """Return an array over time, to be written in a loop."""
     return tf.TensorArray(spec.dtype, size, element_shape=spec.shape)
 
 
-def array_of(sequence: Any) -> Any:
-    shape = sequence.shape[1:]
-    size = tf.shape(sequence)[0]
-    array = tf.TensorArray(sequence.dtype, size, element_shape=shape)
-    return array.unstack(sequence)
-
-
 def stacked(array: Any, rows: Any) -> Any:
+    """Return an array of (B, …) as (T, B, …), where `rows` is B."""
     # A state can be as long as the memory, which may be unknown.
     features = [-1 if n is None else n for n in array.element_shape[1:]]
     sequence = stack(array, tf.concat([[rows], features], axis=0))
@@ -30,4 +25,5 @@ def stacked(array: Any, rows: Any) -> Any:
 def write(
     arrays: dict[int, Any], t: Any, values: Sequence[Any]
 ) -> dict[int, Any]:
+    """Write to those arrays that there are, by number."""
     return {i: array.write(t, values[i]) for i, array in arrays.items()}

@@ -16,6 +16,7 @@ from keras_recurrent.layers.loops.attention_step import (
     attention_of,
 )
 from keras_recurrent.layers.loops.plain_loops import are_plain
+from keras_recurrent.layers.loops.plan_step import position_of
 from keras_recurrent.layers.loops.run_cell import run_cell
 from keras_recurrent.layers.loops.trained_loop import trained_loop
 from keras_recurrent.layers.ops.linear_scan import before
@@ -104,7 +105,7 @@ def draw_noise(
         training: Whether there is noise that is there in training only.
 
     Returns:
-        Those of cells and those of attentions.
+        The random numbers for cells, and those for attentions.
     """
     of_cells = [cell.noise(shape, training) for cell in parts.cells]
     of_attentions = [
@@ -252,11 +253,8 @@ def _positions_of_outputs(
     """
     flat = tf.nest.flatten(state.cells)
     positions = [
-        next((i for i, t in enumerate(flat) if t is output), None)
-        for output in (
-            cell.output_of(states)
-            for cell, states in zip(parts.cells, state.cells, strict=True)
-        )
+        position_of(cell.output_of(states), flat)
+        for cell, states in zip(parts.cells, state.cells, strict=True)
     ]
     needed = positions if parts.residual else positions[-1:]
     known = [place for place in needed if place is not None]

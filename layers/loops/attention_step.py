@@ -44,6 +44,7 @@ class AttentionParts(NamedTuple):
     cells: Sequence[RecurrentCell]
     """The stack, the first one reads the inputs."""
     attentions: Sequence[Attention]
+    """One for each memory; all get the same query."""
     query: Query
     """Which state asks."""
     input_feeding: bool
@@ -57,13 +58,22 @@ class AttentionParts(NamedTuple):
     projects_memory: bool
     """Whether contexts come multiplied with the other part of W."""
     activation: Callable[[Any], Any]
-    """Of y."""
+    """What is applied to W·[…], which makes it y."""
     input_sizes: Sequence[int]
     """What each cell reads, in all."""
     output_size: int
+    """Size of the output, N or U."""
     compute_dtype: str
-    variables: Sequence[Any]
-    """All weights."""
+    """What the steps compute in."""
+
+    @property
+    def variables(self) -> list[Any]:
+        """The weights that steps read."""
+        layers: list[Any] = [*self.cells, *self.attentions]
+        read = [variable for layer in layers for variable in layer.variables]
+        if self.output_kernel is not None:
+            read.append(self.output_kernel)
+        return read
 
     def query_of(self, state: AttentionState) -> Any:
         """The output (R, U) of the stack at the step before."""
@@ -246,8 +256,8 @@ def attention_of(
 
     Args:
         parts: What the cell consists of.
-        contexts: Those of its attentions, each (…, M).
-        output: (…, U), that of its stack.
+        contexts: What its attentions read from the memories, each (…, M).
+        output: (…, U), what its stack puts out.
         dot: The product with a weight.
         gate: As in `RecurrentCell.step`.
     """

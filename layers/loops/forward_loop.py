@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from keras_recurrent.layers.loops.arrays import (
     array_for,
-    array_of,
     stacked,
     write,
 )
@@ -16,7 +15,7 @@ from keras_recurrent.layers.loops.step_plan import (
     dropped,
     with_rows,
 )
-from keras_recurrent.layers.ops.recurrence import hold
+from keras_recurrent.layers.ops.recurrence import array_of, hold
 
 
 class Saved(NamedTuple):

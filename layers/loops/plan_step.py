@@ -15,14 +15,14 @@ from keras_recurrent.layers.loops.step_plan import (
     StepPlan,
     with_rows,
 )
-from keras_recurrent.layers.loops.with_values import floating
 
 
 def plan_step(
     cell: Any,
+    weights: Sequence[Any],
     projected: Any,
     states: Sequence[Any],
-    constants: Sequence[Any] = (),
+    values: Sequence[Any],
 ) -> StepPlan:
     """See what the step of a cell does.
 
@@ -33,14 +33,15 @@ def plan_step(
     Args:
         cell: The cell, built; or anything with its `step`, `variables`,
             `output_size` and `compute_dtype`.
+        weights: Those that there can be gradients for.
         projected: (T, B, …), or a nested structure of such.
         states: The initial states, each (B, …).
-        constants: What else the step is called with, each (B, …).
+        values: Those of the weights, and behind them what else the step is
+            called with, each (B, …).
 
     Raises:
         ValueError: The step multiplies with something that is no weight.
     """
-    weights = floating(cell.variables)
     # With a known batch size TensorFlow adds without asking whether it
     # broadcasts, and hands the one gradient of a sum to both summands.
     input_specs = [
@@ -50,8 +51,10 @@ def plan_step(
     state_specs = [with_rows(state, 2) for state in states]
     value_specs = [
         tf.TensorSpec(value.shape, value.dtype)
-        for value in map(tf.convert_to_tensor, weights)
-    ] + [with_rows(constant, 2) for constant in constants]
+        if i < len(weights)
+        else with_rows(value, 2)
+        for i, value in enumerate(values)
+    ]
     plan = _seen_forward(
         StepPlan(cell, projected, weights),
         input_specs,
@@ -85,7 +88,7 @@ def _seen_forward(plan: StepPlan, *specs: Any) -> StepPlan:
             drop: bool = True,
             rows: slice = slice(None),
         ) -> Any:
-            weight = _position(kernel, plan.weights)
+            weight = position_of(kernel, plan.weights)
             if weight is None:
                 raise ValueError(
                     "`dot` multiplies with weights of the cell, "
@@ -98,7 +101,7 @@ def _seen_forward(plan: StepPlan, *specs: Any) -> StepPlan:
                     weight,
                     rows,
                     columns,
-                    _position(factor, states),
+                    position_of(factor, states),
                     drop,
                     with_rows(factor, None),
                     with_rows(result, None),
@@ -113,7 +116,7 @@ def _seen_forward(plan: StepPlan, *specs: Any) -> StepPlan:
             return gates[-1]
 
         output, new_states = plan.step(inputs, states, values, dot, gate)
-        output_states.append(_position(output, new_states))
+        output_states.append(position_of(output, new_states))
 
     tf.function(trace, autograph=False).get_concrete_function(*specs)
     (output_state,) = output_states
@@ -156,7 +159,7 @@ def _seen_backward(plan: StepPlan, *specs: Any) -> StepPlan:
             replace(
                 plan,
                 products=[
-                    product._replace(input=_position(d_result, d_inputs))
+                    product._replace(input=position_of(d_result, d_inputs))
                     for product, d_result in zip(
                         plan.products, d_results, strict=True
                     )
@@ -183,7 +186,8 @@ def _seen_backward(plan: StepPlan, *specs: Any) -> StepPlan:
     return found[0]
 
 
-def _position(tensor: Any, tensors: Sequence[Any]) -> int | None:
+def position_of(tensor: Any, tensors: Sequence[Any]) -> int | None:
+    """Return which of the tensors this one is, or None."""
     return next((i for i, t in enumerate(tensors) if t is tensor), None)
 
 

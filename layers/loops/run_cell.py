@@ -10,7 +10,10 @@ import tensorflow as tf
 from keras_recurrent.layers.cells.recurrent_cell import RecurrentCell
 from keras_recurrent.layers.loops.plain_loops import are_plain
 from keras_recurrent.layers.loops.trained_loop import trained_loop
-from keras_recurrent.layers.loops.with_values import floating, with_values
+from keras_recurrent.layers.loops.with_values import (
+    weights_and_values,
+    with_values,
+)
 from keras_recurrent.layers.ops.compiled import compiled
 from keras_recurrent.layers.ops.linear_scan import last_of
 from keras_recurrent.layers.ops.recurrence import (
@@ -155,8 +158,7 @@ def _scan(
     At masked time steps the output is that of the step before, and arbitrary
     before the first one that is not masked.
     """
-    weights = floating(cell.variables)
-    values = [tf.convert_to_tensor(weight) for weight in weights]
+    weights, values = weights_and_values(cell)
 
     def scan(
         projected: Any, states: Any, mask: Any, values: Any

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_recurrent.layers.loops.step_plan import StepPlan
+from keras_recurrent.layers.loops.step_plan import StepPlan, dropped
 from keras_recurrent.layers.ops.recurrence import hold
 
 # Derivatives of activations, as functions of the output: for these the output
@@ -55,14 +55,8 @@ def step_gradient(
 
     def dot(factor: Any, *_: Any, **__: Any) -> Any:
         i = next(numbers)
-        dropped = plan.products[i].drop and dropout_mask is not None
-        return _known(
-            _PRODUCT,
-            results[i],
-            factor,
-            kernels[i],
-            *([dropout_mask] if dropped else []),
-        )
+        factor = dropped(factor, plan.products[i], dropout_mask)
+        return _known(_PRODUCT, results[i], factor, kernels[i])
 
     def gate(_: str, activation: Any, x: Any) -> Any:
         i = next(gate_numbers)
@@ -123,16 +117,14 @@ def _known(gradient: str, result: Any, *inputs: Any) -> Any:
 
 @tf.RegisterGradient(_PRODUCT)
 def _product_gradient(op: Any, d_result: Any, *_: Any) -> list[Any]:
-    _, _, kernel, *dropout_mask = op.inputs  # the kernel is transposed
-    d_factor = tf.matmul(d_result, kernel)
-    for mask in dropout_mask:
-        d_factor = d_factor * mask
-    return [d_result, d_factor, None, *(None for _ in dropout_mask)]
+    _, _, kernel = op.inputs  # the kernel is transposed
+    return [d_result, tf.matmul(d_result, kernel), None]
 
 
 @tf.RegisterGradient(_GATE)
 def _gate_gradient(op: Any, d_y: Any, *_: Any) -> list[Any]:
-    return [None, d_y * op.inputs[2], None]
+    _, _, derivative = op.inputs
+    return [None, d_y * derivative, None]
 
 
 def _or_zeros(gradients: list[Any], tensors: list[Any]) -> list[Any]:

@@ -27,6 +27,7 @@ from keras_recurrent.layers.loops.backward_loop import (
 )
 from keras_recurrent.layers.loops.forward_loop import Saved, forward_loop
 from keras_recurrent.layers.loops.plan_step import plan_step
+from keras_recurrent.layers.loops.with_values import weights_and_values
 from keras_recurrent.layers.ops.compiled import compiled
 from keras_recurrent.layers.ops.known_shape import known_shape
 from keras_recurrent.layers.ops.side_by_side import cut, join, sizes_of_parts
@@ -72,13 +73,10 @@ def trained_loop(
     Raises:
         NotImplementedError: The gradient of the gradient was asked for.
     """
-    plan = plan_step(cell, projected, states, constants)
-    arguments = [
-        tf.nest.flatten(projected),
-        list(states),
-        [tf.convert_to_tensor(weight) for weight in plan.weights],
-        [tf.convert_to_tensor(constant) for constant in constants],
-    ]
+    weights, values = weights_and_values(cell)
+    constants = [tf.convert_to_tensor(constant) for constant in constants]
+    plan = plan_step(cell, weights, projected, states, [*values, *constants])
+    arguments = [tf.nest.flatten(projected), list(states), values, constants]
     inputs = arguments[0]
     if plan.output_is_extra:
         batch_size = tf.shape(states[0])[0]

@@ -26,6 +26,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
             tensors which are no arguments, as constants of a cell, is not
             shared.
     """
+    # A `tf.function` would keep its own trace, also where another is shared.
     found: dict[str, Any] = {}
 
     def call(*arguments: Any) -> Any:

@@ -52,11 +52,6 @@ def recurrence(
     time = tf.shape(tf.nest.flatten(inputs)[0])[0]
     static_time = tf.nest.flatten(inputs)[0].shape[0]
 
-    def array_of(sequence: Any) -> Any:
-        shape = sequence.shape[1:]
-        array = tf.TensorArray(sequence.dtype, time, element_shape=shape)
-        return array.unstack(sequence)
-
     input_arrays = tf.nest.map_structure(array_of, inputs)
     mask_array = None if mask is None else array_of(mask)
     output_arrays = tf.nest.map_structure(
@@ -101,6 +96,14 @@ def recurrence(
         return known_shape(sequence, (static_time, *value.shape))
 
     return tf.nest.map_structure(found, output_arrays, outputs), states
+
+
+def array_of(sequence: Any) -> Any:
+    """Return an array over time of (T, B, …), to be read in a loop."""
+    shape = sequence.shape[1:]
+    size = tf.shape(sequence)[0]
+    array = tf.TensorArray(sequence.dtype, size, element_shape=shape)
+    return array.unstack(sequence)
 
 
 def _array_like(value: Any, time: Any) -> Any:

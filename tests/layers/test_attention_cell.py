@@ -521,3 +521,19 @@ def test_what_cannot_build_itself_says_what_to_call():
     ):
         with pytest.raises(ValueError, match=message):
             use()
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_the_query_is_the_output_of_the_stack_before(residual):
+    cell = AttentionCell(
+        [GRUCell(U), LSTMCell(U)],
+        BahdanauAttention(5),
+        units=None,
+        residual=residual,
+    )
+    cell.build((None, D), (None, None, M))
+    rng = np.random.default_rng(0)
+    below, above, c = rng.normal(size=(3, 2, U))
+    state = AttentionState([[below], [above, c]], None, [[]])
+    expected = below + above if residual else above
+    np.testing.assert_allclose(cell.query_of(state), expected)

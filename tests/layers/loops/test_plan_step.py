@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_recurrent.layers.cells import get_cell
 from keras_recurrent.layers.loops.plan_step import plan_step
+from keras_recurrent.layers.loops.with_values import weights_and_values
 
 # Which input has the gradient of each product's result; which states the
 # backward loop needs, which results, which weights besides products; which
@@ -26,16 +27,22 @@ PLANS = {
 }
 
 
-def plan_of(name):
+def plan_of(cell):
+    weights, values = weights_and_values(cell)
+    states = tf.nest.flatten(cell.get_initial_state(2))
+    projected = cell.project(tf.ones((5, 2, 3)))
+    return plan_step(cell, weights, projected, states, values)
+
+
+def built(name):
     cell = get_cell(name)(4)
     cell.build((None, 3))
-    states = tf.nest.flatten(cell.get_initial_state(2))
-    return plan_step(cell, cell.project(tf.ones((5, 2, 3))), states)
+    return cell
 
 
 @pytest.mark.parametrize("name", PLANS)
 def test_plan(name):
-    plan = plan_of(name)
+    plan = plan_of(built(name))
     found = (
         [product.input for product in plan.products],
         set(plan.kept_states),
@@ -49,13 +56,11 @@ def test_plan(name):
 
 def test_a_plan_is_not_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        plan_of("lstm").output_state = 1
+        plan_of(built("lstm")).output_state = 1
 
 
 def test_products_are_with_weights():
-    cell = get_cell("simple_rnn")(4)
-    cell.build((None, 3))
+    cell = built("simple_rnn")
     cell.recurrent_kernel = tf.eye(4)
-    states = tf.nest.flatten(cell.get_initial_state(2))
     with pytest.raises(ValueError, match="multiplies with weights of the cell"):
-        plan_step(cell, cell.project(tf.ones((5, 2, 3))), states)
+        plan_of(cell)
