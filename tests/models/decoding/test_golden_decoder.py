@@ -1,6 +1,7 @@
 """Attention decoders of tensorflow-addons 0.23, weights and results.
 
-There, id 0 is a token like the others and the end is 2; here 0 is padding, so
+Those named `ended` have weights with which outputs end before the limit; those
+of the others never do. There, id 0 is a token like the others and the end is 2; here 0 is padding, so
 all ids move up by one.
 """
 
@@ -27,6 +28,9 @@ NAMES = (
     "decoder_gru_bahdanau",
     "decoder_lstm_bahdanau_no_attention_layer",
     "decoder_lstm_luong",
+    "ended_decoder_gru_bahdanau",
+    "ended_decoder_lstm_bahdanau_no_attention_layer",
+    "ended_decoder_lstm_luong",
 )
 START, END, L, B = 2, 3, 9, 3
 
@@ -119,6 +123,7 @@ def test_teacher_forcing(golden, training):
 
 
 def test_greedy(golden):
+    """Lengths count the end token there, and here they do not."""
     found = greedy_search(
         golden.step,
         golden.start(),
@@ -128,8 +133,9 @@ def test_greedy(golden):
     )
     expected = expected_ids(golden.arrays["greedy_ids"])
     np.testing.assert_array_equal(found.ids[:, 0], expected)
+    ended = (expected == END).any(-1)
     np.testing.assert_array_equal(
-        found.lengths[:, 0], golden.arrays["greedy_lengths"]
+        found.lengths[:, 0] + ended, golden.arrays["greedy_lengths"]
     )
 
 
@@ -138,7 +144,7 @@ def test_greedy(golden):
     [(1, 0.0, 0.0), (3, 0.0, 0.0), (4, 0.6, 0.0), (4, 1.0, 0.0), (4, 0.6, 0.2)],
 )
 def test_beams(golden, width, length_weight, coverage_weight):
-    """Lengths count the end token there, and here they do not.
+    """Lengths as in `test_greedy`.
 
     There, a source position whose attention is exactly 0 costs nothing, as if
     it were padding. With these weights only padding has that, so the fault
