@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 20
 
-.PHONY: help demo test test-thorough check bench-layers bench-learning bench-memory bench-seq2seq
+.PHONY: help demo test test-thorough check check-gpu bench-layers bench-learning bench-memory bench-seq2seq
 .DEFAULT_GOAL := help
 
 help:  ## Show this help.
@@ -16,10 +16,13 @@ demo: $(VENV)/installed  ## Search, train, evaluate and export a model (about 6 
 	$(BIN)/keras-recurrent demo
 
 test: $(VENV)/installed  ## Run the tests.
-	$(PYTEST) -m 'not thorough'
+	$(PYTEST) -m 'not thorough and not gpu'
 
 test-thorough: $(VENV)/installed  ## Run the variants that `make test` leaves out, and properties with more examples.
-	$(PYTEST) -m 'thorough or hypothesis' --hypothesis-profile thorough
+	$(PYTEST) -m '(thorough or hypothesis) and not gpu' --hypothesis-profile thorough
+
+check-gpu: $(VENV)/installed  ## Run what only a GPU shows: cuDNN, XLA, half precision, export, two replicas.
+	$(BIN)/python -m pytest tests/test_on_gpu.py -rA --show-capture no --durations 0 --numprocesses 0
 
 check: $(VENV)/installed  ## Lint, check the format and the types.
 	$(BIN)/ruff check

@@ -239,7 +239,7 @@ def test_ids_outside_are_no_silent_loss_under_xla(model):
     assert np.isnan(found["loss"])
 
 
-_REPLICAS = """
+REPLICAS = """
 import sys
 import keras, numpy as np, tensorflow as tf
 from keras_recurrent.models import *
@@ -320,7 +320,7 @@ with both.scope():
 
 def test_two_replicas_are_one():
     found = subprocess.run(
-        [sys.executable, "-c", _REPLICAS], capture_output=True, text=True
+        [sys.executable, "-c", REPLICAS], capture_output=True, text=True
     )
     assert found.stdout.count("equal") == 2, found.stderr[-3000:]
     assert found.stdout.count("refused") == 2, found.stderr[-3000:]
