@@ -1,4 +1,8 @@
-"""A stack of recurrent cells that looks at a memory at each step."""
+"""A stack of recurrent cells that looks at a memory at each step.
+
+Longer than other files: most of it is the specification of what a user calls;
+what it computes is in `loops/attention_step.py` and `loops/attention_run.py`.
+"""
 
 from collections import deque
 from collections.abc import Sequence

@@ -1,4 +1,8 @@
-"""The layer that runs a cell over time."""
+"""The layer that runs a cell over time.
+
+Longer than other files: it has every argument and method of
+`keras.layers.RNN`; the loops are in `loops/`.
+"""
 
 from typing import Any
 

@@ -1,4 +1,8 @@
-"""From a memory to the next token."""
+"""From a memory to the next token.
+
+Longer than other files: a third of it is the specification of what a user
+calls; the steps themselves are in `layers/attention_cell.py`.
+"""
 
 from collections import deque
 from typing import Any

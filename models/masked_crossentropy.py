@@ -5,10 +5,8 @@ from typing import Any, Literal, get_args
 import keras
 import tensorflow as tf
 
-from keras_recurrent.models.token_weights import (
-    sum_over_replicas,
-    token_weights_of,
-)
+from keras_recurrent.models.replicas import sum_over_replicas
+from keras_recurrent.models.token_weights import token_weights_of
 
 AverageOver = Literal["tokens", "time", "batch"]
 

@@ -1,7 +1,8 @@
-"""Weights of sentences and tokens, and sums over replicas."""
+"""Weights of sentences, tokens and classes, one for each token."""
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -36,13 +37,22 @@ def token_weights_of(sample_weight: Any, labels: Any, dtype: Any) -> Any:
     return tf.broadcast_to(weights, tf.shape(labels))
 
 
-def sum_over_replicas(value: Any) -> Any:
-    """Return the sum of what all replicas of a strategy have.
+def weights_of_classes(
+    class_weight: dict[int, float] | None, vocabulary_size: int
+) -> np.ndarray | None:
+    """Return the weight of each label, (V,), 1 for those that are not named.
 
-    Replicas do not get as many tokens each, so a mean over tokens is no mean
-    of their means.
+    Raises:
+        ValueError: a label is outside of the vocabulary.
     """
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return value
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+    if class_weight is None:
+        return None
+    weights = np.ones(vocabulary_size, "float32")
+    for label, weight in class_weight.items():
+        if not 0 <= label < vocabulary_size:
+            raise ValueError(
+                "`class_weight` must be ids of the vocabulary, from 0 to "
+                f"{vocabulary_size - 1}. Received: class_weight of {label}"
+            )
+        weights[label] = weight
+    return weights

@@ -1,7 +1,9 @@
-"""How an encoder-decoder is trained without all the logits of a batch."""
+"""How an encoder-decoder is trained without all the logits of a batch.
 
-import contextlib
-from collections.abc import Iterator
+Longer than other files: labels pass through a dozen methods of `keras.Model`,
+and their journey is told in one place.
+"""
+
 from typing import Any
 
 import keras
@@ -12,6 +14,7 @@ from keras_recurrent.models.decoder import Decoder
 from keras_recurrent.models.encoder import Encoder
 from keras_recurrent.models.first_batches import first_batches
 from keras_recurrent.models.guided_attention import num_guided
+from keras_recurrent.models.known_ids import known_ids, plain_errors
 from keras_recurrent.models.learning_check import LearningCheck
 from keras_recurrent.models.loss_of_logits import check_reads_logits
 from keras_recurrent.models.masked_accuracy import MaskedAccuracy
@@ -20,6 +23,11 @@ from keras_recurrent.models.projected_crossentropy import (
     Crossentropy,
     projected_crossentropy,
 )
+from keras_recurrent.models.replicas import (
+    mean_over_replicas,
+    num_replicas,
+    sum_over_replicas,
+)
 from keras_recurrent.models.token_frequencies import count_tokens
 from keras_recurrent.models.token_ids import (
     check_inputs,
@@ -27,14 +35,13 @@ from keras_recurrent.models.token_ids import (
     padded,
 )
 from keras_recurrent.models.token_weights import (
-    sum_over_replicas,
     token_weights_of,
+    weights_of_classes,
 )
 
 # Batches that are looked at before training: enough to know how frequent the
 # frequent tokens are, and later on how good it is to know no more.
 _FIRST_BATCHES, _LATER_BATCHES = 64, 4
-_OUTSIDE = "must be ids of the vocabulary"
 
 
 class TrainingWithoutLogits(keras.Model):
@@ -102,7 +109,7 @@ class TrainingWithoutLogits(keras.Model):
                 callbacks.append(check)
             else:
                 callbacks = [*keras.tree.flatten(callbacks or []), check]
-        with _own_errors():
+        with plain_errors():
             return super().fit(
                 x,
                 y,
@@ -118,7 +125,7 @@ class TrainingWithoutLogits(keras.Model):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Return loss and metrics, as Keras has it."""
-        with _own_errors():
+        with plain_errors():
             return super().evaluate(*args, **kwargs)
 
     def train_on_batch(
@@ -131,14 +138,14 @@ class TrainingWithoutLogits(keras.Model):
     ) -> Any:
         """Make one step of training, as Keras has it; see `fit`."""
         self._weigh_classes(class_weight)
-        with _own_errors():
+        with plain_errors():
             return super().train_on_batch(
                 x, y, sample_weight, return_dict=return_dict
             )
 
     def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """Return loss and metrics of one batch, as Keras has it."""
-        with _own_errors():
+        with plain_errors():
             return super().test_on_batch(*args, **kwargs)
 
     def make_train_function(self, force: bool = False) -> None:
@@ -184,7 +191,7 @@ class TrainingWithoutLogits(keras.Model):
         # call of the model puts its own in the place of these.
         added = [self._aggregate_additional_loss(one) for one in self.losses]
         if isinstance(y_pred, Crossentropy):
-            loss = _of_all_replicas(y_pred.loss)
+            loss = mean_over_replicas(y_pred.loss)
         elif self.loss is None:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         else:
@@ -196,8 +203,8 @@ class TrainingWithoutLogits(keras.Model):
                 and one.reduction not in (None, "none")
                 for one in keras.tree.flatten(self.loss)
             ):
-                loss = _of_all_replicas(loss)
-        return loss + _of_all_replicas(sum(added)) if added else loss
+                loss = mean_over_replicas(loss)
+        return loss + mean_over_replicas(sum(added)) if added else loss
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
@@ -277,16 +284,7 @@ class TrainingWithoutLogits(keras.Model):
     def _weigh_classes(self, class_weight: dict[int, float] | None) -> None:
         """Have `train_step` weigh tokens by their labels from now on."""
         size = self.decoder.vocabulary_size
-        weights: Any = None
-        if class_weight is not None:
-            weights = np.ones(size, "float32")
-            for label, weight in class_weight.items():
-                if not 0 <= label < size:
-                    raise ValueError(
-                        f"`class_weight` {_OUTSIDE}, from 0 to {size - 1}. "
-                        f"Received: class_weight of {label}"
-                    )
-                weights[label] = weight
+        weights: Any = weights_of_classes(class_weight, size)
         if not np.array_equal(weights, self._class_weights):
             # The weights are part of its graph.
             self.train_function = None
@@ -331,15 +329,18 @@ class TrainingWithoutLogits(keras.Model):
         ):
             return data
         sizes = self.encoder.vocabulary_size, self.decoder.vocabulary_size
-        source, known = self._checked("Sources", x["source"], sizes[0])
-        target, read = self._checked("Targets", x["target"], sizes[1])
-        y, inside = self._checked("Labels", y, sizes[1])
+        compiled = self.jit_compile
+        source = padded(x["source"])
+        source, known = known_ids("Sources", source, sizes[0], compiled)
+        target = padded(x["target"])
+        target, read = known_ids("Targets", target, sizes[1], compiled)
+        y, inside = known_ids("Labels", y, sizes[1], compiled)
         x = {**x, "source": source, "target": target}
         if "alignments" in x:
             # Here, as replicas that wait for each other within a call would
             # mix what they add to the loss. Keras takes the mean of that.
             count = sum_over_replicas(num_guided(x["alignments"]))
-            x["num_guided"] = count / _num_replicas()
+            x["num_guided"] = count / num_replicas()
         if sample_weight is not None:
             sample_weight = token_weights_of(sample_weight, y, "float32")
         if class_weights is not None:
@@ -355,57 +356,3 @@ class TrainingWithoutLogits(keras.Model):
             weights = tf.cast(weights, tf.float32)
             x = {**x, "labels": y, "token_weights": weights}
         return x, y, sample_weight
-
-    def _checked(self, name: str, ids: Any, size: int) -> tuple[Any, Any]:
-        """Refuse ids that are outside of their vocabulary.
-
-        Look-ups would do so too, but not where XLA compiles them; there
-        nothing can be refused.
-
-        Returns:
-            The ids, and whether all are inside.
-        """
-        ids = padded(ids)
-        # Of a type that no size of a vocabulary is too large for.
-        exact = tf.cast(ids, tf.int64)
-        least, most = tf.reduce_min(exact), tf.reduce_max(exact)
-        # Of no ids at all, neither is outside.
-        inside = (tf.size(ids) == 0) | ((least >= 0) & (most < size))
-        if self.jit_compile:
-            return ids, inside
-        what = f"{name} {_OUTSIDE}, from 0 to {size - 1}. Received: ids from"
-        check = tf.debugging.Assert(inside, [what, least, "to", most])
-        # Eagerly it has been made already, and is None.
-        with tf.control_dependencies([] if check is None else [check]):
-            return tf.identity(ids), inside
-
-
-def _num_replicas() -> int:
-    return tf.distribute.get_strategy().num_replicas_in_sync
-
-
-def _of_all_replicas(loss: Any) -> Any:
-    """Give a replica's share of a loss the value of the mean of all shares.
-
-    Its gradient stays that of the share. Keras reports the mean over sentences
-    of what the replicas say, which have not as many each.
-    """
-    replicas = _num_replicas()
-    if replicas == 1:
-        return loss
-    mean = sum_over_replicas(tf.stop_gradient(loss)) / replicas
-    return loss + tf.stop_gradient(mean - loss)
-
-
-@contextlib.contextmanager
-def _own_errors() -> Iterator[None]:
-    """Say what `_checked` found rather than where TensorFlow found it."""
-    try:
-        yield
-    except tf.errors.InvalidArgumentError as error:
-        before, found, after = error.message.partition(_OUTSIDE)
-        if not found:
-            raise
-        start = before.rpartition("[")[2]
-        message = (start + found + after.splitlines()[0]).replace("] [", " ")
-        raise ValueError(message.rstrip("]")) from None

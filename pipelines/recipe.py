@@ -1,5 +1,7 @@
 """Recipes: what to train, on what, and how, in one YAML file.
 
+Longer than other files: it is the reference of all keys, with what each means.
+
 Nothing here imports TensorFlow: a mistake in a recipe is reported at once.
 """
 

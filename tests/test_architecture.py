@@ -1,6 +1,7 @@
-"""What imports what: floors, and no circle."""
+"""What imports what, how long files are, and where each is tested."""
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import keras_recurrent
 
 PACKAGE = Path(keras_recurrent.__file__).parent
+TESTS = Path(__file__).parent
 FOLDERS = ("layers", "models", "pipelines", "tuning")
 # Each may import those before it; what stands on one line, each other too.
 FLOORS = (
@@ -38,7 +40,7 @@ def imports(file):
     return names
 
 
-def graph():
+def modules():
     files = {}
     for folder in (PACKAGE, *(PACKAGE / top for top in FOLDERS)):
         pattern = "*.py" if folder == PACKAGE else "**/*.py"
@@ -47,13 +49,14 @@ def graph():
             # What `__init__` exports is no part that others stand on.
             if parts[-1] != "__init__":
                 files[".".join(("keras_recurrent", *parts))] = file
-    return {
-        name: imports(file) & (files.keys() - {name})
-        for name, file in files.items()
-    }
+    return files
 
 
-GRAPH = graph()
+MODULES = modules()
+GRAPH = {
+    name: imports(file) & (MODULES.keys() - {name})
+    for name, file in MODULES.items()
+}
 
 
 def floor_of(name):
@@ -85,3 +88,35 @@ def test_no_circle():
 def test_floors(name):
     above = [other for other in GRAPH[name] if floor_of(other) > floor_of(name)]
     assert not above
+
+
+def head_of(file):
+    return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+
+
+def test_long_files_say_why():
+    silent = [
+        name
+        for name, file in MODULES.items()
+        if len(file.read_text(encoding="utf-8").splitlines()) > 320
+        and "Longer than other files: " not in head_of(file)
+    ]
+    assert not silent
+
+
+def test_the_mirror():
+    """A file is tested in one of its name, or in one that names it."""
+    named = {
+        TESTS / test.relative_to(TESTS).parent / name
+        for test in TESTS.rglob("test_*.py")
+        for name in re.findall(r"`([\w/]+\.py)`", head_of(test))
+    }
+    untested = []
+    for name, file in MODULES.items():
+        own = TESTS / file.relative_to(PACKAGE)
+        if own not in named and not own.with_name(f"test_{own.name}").exists():
+            untested.append(name)
+    assert not untested
+    # And what is named is there.
+    known = {TESTS / file.relative_to(PACKAGE) for file in MODULES.values()}
+    assert sorted(named - known) == []

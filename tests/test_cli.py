@@ -1,4 +1,7 @@
-"""The command line, as a user meets it."""
+"""The command line, as a user meets it.
+
+Tests `__main__.py` and `commands.py`.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""What is installed: all sub-packages, under one name, with their data."""
+"""What is installed: all sub-packages, under one name, with their data.
+
+Tests `version.py`.
+"""
 
 import re
 import subprocess

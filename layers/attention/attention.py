@@ -1,4 +1,8 @@
-"""What all attention mechanisms share."""
+"""What all attention mechanisms share.
+
+Longer than other files: it is the page that the author of an attention reads,
+half of it docstrings.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any

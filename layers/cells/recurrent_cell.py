@@ -1,4 +1,8 @@
-"""What all our cells share: the protocol, the weights and dropout."""
+"""What all our cells share: the protocol, the weights and dropout.
+
+Longer than other files: it is the page that the author of a cell reads, half
+of it docstrings, and all that a cell imports.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,7 @@
-"""The attention cell against its equations, in NumPy."""
+"""The attention cell against its equations, in NumPy.
+
+Tests `loops/attention_run.py` and `loops/attention_step.py`.
+"""
 
 import itertools
 from functools import partial

@@ -1,4 +1,7 @@
-"""Code that imports our layers in place of Keras's must not notice."""
+"""Code that imports our layers in place of Keras's must not notice.
+
+Tests `cell_rnn.py`, `gru.py`, `lstm.py` and `simple_rnn.py`.
+"""
 
 import itertools
 

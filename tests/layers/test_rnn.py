@@ -1,4 +1,7 @@
-"""Our layers against Keras's, and what padding must not change."""
+"""Our layers against Keras's, and what padding must not change.
+
+Tests `loops/gates.py`, `ops/check_built.py` and `parts.py`.
+"""
 
 from functools import partial
 

@@ -1,4 +1,7 @@
-"""The masked loss and metric against NumPy."""
+"""The masked loss and metric against NumPy.
+
+Tests `masked_accuracy.py` and `masked_crossentropy.py`.
+"""
 
 import numpy as np
 import pytest

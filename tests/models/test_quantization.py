@@ -1,4 +1,7 @@
-"""Models whose layers of Keras are quantized, or trained by LoRA."""
+"""Models whose layers of Keras are quantized, or trained by LoRA.
+
+Tests `inner_policies.py`.
+"""
 
 import keras
 import numpy as np

@@ -1,4 +1,7 @@
-"""Encoder, decoder and the whole model."""
+"""Encoder, decoder and the whole model.
+
+Tests `decoder.py`, `embedding.py`, `encoder.py` and `generation.py`.
+"""
 
 import itertools
 

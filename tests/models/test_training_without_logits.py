@@ -1,4 +1,7 @@
-"""What `fit` and `evaluate` make of labels and weights, against NumPy."""
+"""What `fit` and `evaluate` make of labels and weights, against NumPy.
+
+Tests `known_ids.py`, `replicas.py` and `token_weights.py`.
+"""
 
 import subprocess
 import sys

@@ -1,3 +1,8 @@
+"""The data set that ships with the project.
+
+Tests `cmudict/builder.py`.
+"""
+
 import lzma
 import socket
 from importlib import resources

@@ -1,3 +1,8 @@
+"""Recipes: what they take, and what they say about mistakes.
+
+Tests `recipe_file.py`.
+"""
+
 import subprocess
 import sys
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Run folders: made, opened, and refused in one line."""
+"""Run folders: made, opened, and refused in one line.
+
+Tests `origin.py`.
+"""
 
 import json
 import shutil

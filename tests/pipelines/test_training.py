@@ -1,4 +1,7 @@
-"""Training: what it writes, and that an interrupted run loses nothing."""
+"""Training: what it writes, and that an interrupted run loses nothing.
+
+Tests `progress.py`.
+"""
 
 import contextlib
 import hashlib

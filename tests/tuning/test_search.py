@@ -1,4 +1,7 @@
-"""The search: complete, resumable, and honest about failures."""
+"""The search: complete, resumable, and honest about failures.
+
+Tests `hypermodel.py`.
+"""
 
 import csv
 import math

@@ -1,4 +1,7 @@
-"""Additive attention against NumPy and against tensorflow-addons."""
+"""Additive attention against NumPy and against tensorflow-addons.
+
+Tests `attention.py` and `memory.py`.
+"""
 
 import numpy as np
 import pytest

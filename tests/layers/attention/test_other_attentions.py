@@ -1,4 +1,8 @@
-"""Location-sensitive, coverage and multi-head attention, in NumPy."""
+"""Location-sensitive, coverage and multi-head attention, in NumPy.
+
+Tests `coverage_attention.py`, `location_sensitive_attention.py`,
+`multi_head_attention.py` and `recalling_attention.py`.
+"""
 
 import numpy as np
 import pytest

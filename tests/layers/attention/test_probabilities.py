@@ -1,4 +1,7 @@
-"""What makes alignments of scores, against its definition."""
+"""What makes alignments of scores, against its definition.
+
+Tests `hardmax.py`, `masked_softmax.py` and `sparsemax.py`.
+"""
 
 import keras
 import numpy as np

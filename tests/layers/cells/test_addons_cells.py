@@ -1,4 +1,8 @@
-"""The cells of tensorflow-addons, against numbers that it computed."""
+"""The cells of tensorflow-addons, against numbers that it computed.
+
+Tests `layer_norm.py`, `layer_norm_lstm_cell.py`,
+`layer_norm_simple_rnn_cell.py`, `nas_cell.py` and `peephole_lstm_cell.py`.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,8 @@
-"""Cells without numbers of another library, against their equations."""
+"""Cells without numbers of another library, against their equations.
+
+Tests `esn_cell.py`, `ind_rnn_cell.py`, `janet_cell.py` and
+`layer_norm_gru_cell.py`.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,8 @@
-"""LSTM, GRU and simple RNN against the equations of their docstrings."""
+"""LSTM, GRU and simple RNN against the equations of their docstrings.
+
+Tests `gru_cell.py`, `lstm_cell.py`, `recurrent_cell.py` and
+`simple_rnn_cell.py`.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,8 @@
-"""STAR, MGU, nBRC, LEM and FastGRNN against their equations."""
+"""STAR, MGU, nBRC, LEM and FastGRNN against their equations.
+
+Tests `fast_grnn_cell.py`, `lem_cell.py`, `mgu_cell.py`, `nbrc_cell.py` and
+`star_cell.py`.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,8 @@
-"""Cells that are scanned: their equations, and the scan against the loop."""
+"""Cells that are scanned: their equations, and the scan against the loop.
+
+Tests `linear_cell.py`, `lru_cell.py`, `min_gru_cell.py`, `min_lstm_cell.py`,
+`qrnn_cell.py`, `rg_lru_cell.py` and `sru_cell.py`.
+"""
 
 import keras
 import numpy as np

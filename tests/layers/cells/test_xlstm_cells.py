@@ -1,4 +1,7 @@
-"""sLSTM and mLSTM against the equations of the paper, without a stabiliser."""
+"""sLSTM and mLSTM against the equations of the paper, without a stabiliser.
+
+Tests `mlstm_cell.py`, `mlstm_scan.py` and `slstm_cell.py`.
+"""
 
 import keras
 import numpy as np

@@ -1,7 +1,7 @@
 """Weights of an `AttentionWrapper`.
 
 That they do the same is tested on golden values in
-`tests/models/decoding/test_golden_decoder.py`.
+`test_golden_decoder` of `models.decoding`.
 """
 
 import numpy as np

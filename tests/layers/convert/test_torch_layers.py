@@ -1,4 +1,7 @@
-"""Weights from and to torch, against numbers that torch computed."""
+"""Weights from and to torch, against numbers that torch computed.
+
+Tests `torch_module.py`.
+"""
 
 import keras
 import numpy as np

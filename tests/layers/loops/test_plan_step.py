@@ -1,4 +1,7 @@
-"""What is found out about the step of a cell."""
+"""What is found out about the step of a cell.
+
+Tests `step_plan.py` and `with_values.py`.
+"""
 
 import dataclasses
 

@@ -1,4 +1,8 @@
-"""The loop with a gradient of its own against the loop differentiated as is."""
+"""The loop with a gradient of its own against the loop differentiated as is.
+
+Tests `arrays.py`, `backward_loop.py`, `forward_loop.py`, `run_cell.py` and
+`step_gradient.py`.
+"""
 
 import keras
 import numpy as np

@@ -1,4 +1,7 @@
-"""Decoding with models that are no encoder-decoders."""
+"""Decoding with models that are no encoder-decoders.
+
+Tests `step.py`.
+"""
 
 import keras
 import numpy as np

@@ -1,8 +1,8 @@
 """Attention decoders of tensorflow-addons 0.23, weights and results.
 
 Those named `ended` have weights with which outputs end before the limit; those
-of the others never do. There, id 0 is a token like the others and the end is 2; here 0 is padding, so
-all ids move up by one.
+of the others never do. There, id 0 is a token like the others and the end is 2;
+here 0 is padding, so all ids move up by one.
 """
 
 import numpy as np

@@ -2,6 +2,9 @@
 
 The model is a table: the next token depends on the two before it, so that
 beams must carry their own state to be right.
+
+Tests `backtracking.py`, `beam_search.py`, `greedy_search.py`, `hypotheses.py`
+and `token_by_token.py`.
 """
 
 import itertools
