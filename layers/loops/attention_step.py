@@ -133,9 +133,9 @@ class AttentionStep:
             contexts, alignments = self._look(
                 parts.query_of(state), state.looks, look_noise, dot
             )
-            read.extend(contexts)
+            read.extend(contexts)  # each (R, M)
         if parts.input_feeding:
-            read.append(state.attention)
+            read.append(state.attention)  # (R, N)
         output: Any = None
         new_states = []
         for i, (one, states, masks) in enumerate(
@@ -143,13 +143,14 @@ class AttentionStep:
         ):
             below = output
             if below is None:
+                # (R, P), or a structure of such
                 projected = self._project_first(given, read, masks[0], dot)
             else:
                 dropped = below if masks[0] is None else below * masks[0]
-                projected = _project(one, dropped, dot)
+                projected = _project(one, dropped, dot)  # (R, P)
             if i in cell_noise:
                 projected = [projected, cell_noise[i]]
-            output, states = one.step(
+            output, states = one.step(  # (R, U), each (R, …)
                 projected, states, masked_dot(dot, masks[1]), gate
             )
             if parts.residual and below is not None:
@@ -159,7 +160,7 @@ class AttentionStep:
             contexts, alignments = self._look(
                 output, state.looks, look_noise, dot
             )
-        attention = attention_of(
+        attention = attention_of(  # (R, N)
             parts, contexts, output, partial(dot, drop=False), gate
         )
         looks = [
@@ -191,7 +192,7 @@ class AttentionStep:
         rest = given[0] if len(given) == 1 else tf.concat(given, axis=-1)
         rows = slice(self.parts.input_sizes[0] - rest.shape[-1], None)
         if mask is not None:
-            rest = rest * mask[:, rows]
+            rest = rest * mask[:, rows]  # what of the mask (R, D + …) it is
         if not is_projected:
             return _project(cell, rest, dot)
         return inputs + dot(rest, cell.kernel, rows=rows, drop=False)
@@ -263,6 +264,7 @@ def attention_of(
     """
     kernel = parts.output_kernel
     if kernel is None:
+        # (…, M), those of several side by side
         return contexts[0] if len(contexts) == 1 else tf.concat(contexts, -1)
     if parts.projects_memory:
         made = reduce(add, contexts, dot(output, kernel))  # (…, N)

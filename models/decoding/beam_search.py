@@ -106,16 +106,18 @@ def beam_search(
         extend_beams = partial(
             extend_groups, groups=num_groups, diversity=diversity
         )
-    sentences = tf.shape(start_ids)[0]
-    rows = sentences * beam_width
-    # Where the beams of each sentence start among the B·K rows.
+    # From here on K is the beam width, and R = B·K.
+    sentences = tf.shape(start_ids)[0]  # B
+    rows = sentences * beam_width  # R
+    # Where the beams of each sentence start among the rows: (B, 1).
     firsts = beam_width * tf.range(sentences)[:, tf.newaxis]
 
     def by_beam(rows: Any) -> Any:
         size = rows.shape[1] or tf.shape(rows)[1]
-        return tf.reshape(rows, (sentences, beam_width, size))
+        return tf.reshape(rows, (sentences, beam_width, size))  # (B, K, …)
 
     def body(loop: _Loop) -> tuple[_Loop]:
+        # (R, V), (R,), (R, S), and a structure of (R, …)
         logits, excess, alignments, state = take_step(
             step, loop.last, loop.state
         )
@@ -123,24 +125,26 @@ def beam_search(
             logits = constraints.bar(logits, loop.t, loop.written, end_id)
         covered, coverage = loop.covered, None
         if coverage_penalty:
-            covered += alignments
-            coverage = ranking.coverage(by_beam(covered))
+            covered += alignments  # (R, S)
+            coverage = ranking.coverage(by_beam(covered))  # (B, K)
+        # Each a structure of (B, K)
         beams, choice = extend_beams(
             loop.beams,
-            by_beam(logits),
-            tf.reshape(excess, (sentences, beam_width)),
+            by_beam(logits),  # (B, K, V)
+            tf.reshape(excess, (sentences, beam_width)),  # (B, K)
             loop.t,
             coverage,
             end_id=end_id,
             ranking=ranking,
         )
-        last = tf.reshape(choice.ids, (-1,))
-        parents = tf.reshape(firsts + choice.parents, (-1,))
+        last = tf.reshape(choice.ids, (-1,))  # (R,)
+        parents = tf.reshape(firsts + choice.parents, (-1,))  # (R,)
+        # The rows of each leaf (R, …) become those of its parents.
         state, covered, written = tf.nest.map_structure(
             lambda leaf: tf.gather(leaf, parents),
             (state, covered, loop.written),
         )
-        written = tf.nest.map_structure(
+        written = tf.nest.map_structure(  # (R, L)
             lambda ids: tf.where(
                 tf.range(max_length) == loop.t, last[:, tf.newaxis], ids
             ),
@@ -165,8 +169,8 @@ def beam_search(
         (
             _Loop(
                 tf.constant(0),
-                repeat_rows(tf.cast(start_ids, tf.int32), beam_width),
-                repeat_rows(state, beam_width),
+                repeat_rows(tf.cast(start_ids, tf.int32), beam_width),  # (R,)
+                repeat_rows(state, beam_width),  # (R, …)
                 first_beams(sentences, num_groups, beam_width // num_groups),
                 tf.zeros((rows, tf.shape(source_mask)[1]))
                 if coverage_penalty
@@ -180,7 +184,8 @@ def beam_search(
         maximum_iterations=max_length,
     )
     scores, best = tf.math.top_k(loop.beams.scores, n_best)  # (B, N)
-    log_probs = tf.gather(loop.beams.log_probs, best, batch_dims=1)
+    log_probs = tf.gather(loop.beams.log_probs, best, batch_dims=1)  # (B, N)
+    # (B, N, L), twice, and (B, N, L, S)
     ids, token_log_probs, alignments = loop.history.read(
         best, tf.math.is_finite(scores), loop.t, max_length
     )
@@ -202,10 +207,10 @@ def _decided(
     Once they have ended and score more than any other can still reach, none
     can push them out.
     """
-    ended = tf.where(beams.finished, beams.scores, -float("inf"))
-    worst = tf.math.top_k(ended, n_best)[0][:, -1]
-    reach = ranking.bound(beams.log_probs, max_length)
-    reach = tf.reduce_max(
+    ended = tf.where(beams.finished, beams.scores, -float("inf"))  # (B, K)
+    worst = tf.math.top_k(ended, n_best)[0][:, -1]  # (B,)
+    reach = ranking.bound(beams.log_probs, max_length)  # (B, K)
+    reach = tf.reduce_max(  # (B,)
         tf.where(beams.finished, -float("inf"), reach), axis=1
     )
     return (reach < worst) | tf.math.is_inf(reach)
