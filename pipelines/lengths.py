@@ -66,7 +66,9 @@ def steps(lengths: np.ndarray, batch_size: int) -> int:
 
     A batch takes as many as its longest source and its longest target.
     """
-    order = np.lexsort(lengths.T)  # by target, then by source
+    target = lengths[:, 1]
+    # As `batching.encoded` sorts them.
+    order = np.lexsort((target, np.maximum(lengths[:, 0], target + 1)))
     starts = np.arange(0, len(lengths), batch_size)
     return int(np.maximum.reduceat(lengths[order], starts).sum())
 
@@ -99,6 +101,8 @@ def _outliers(recipe: Recipe, split: str, lengths: np.ndarray) -> str:
     usual = np.maximum(usual, 1)
     excess = (lengths / usual).max(axis=1)
     size = recipe.training.batch_size
+    if recipe.training.batch_unit == "tokens":
+        size = max(1, int(size / lengths.max(axis=1).mean()))
     slowdown = steps(lengths, size) / steps(np.minimum(lengths, usual), size)
     if excess.max() <= _TIMES or slowdown < _SLOWDOWN:
         return ""

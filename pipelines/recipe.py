@@ -217,6 +217,11 @@ class TrainingConfig(Section):
 
     epochs: PositiveInt = 10
     batch_size: PositiveInt = 64
+    """How much a batch holds at most."""
+    batch_unit: Literal["sentences", "tokens"] = "sentences"
+    """Of what: pairs, or `tokens`, the positions of the longer side with its
+    padding. Batches of tokens take about as long each, whatever their length;
+    for 64 sentences of 20 words, give `batch_size: 1300`."""
     learning_rate: PositiveFloat = 0.001
     """Of Adam."""
     clipnorm: PositiveFloat | None = 1.0

@@ -115,6 +115,7 @@ def load_batches(
         pairs["train"],
         *vocabularies,
         config.batch_size,
+        batch_unit=config.batch_unit,
         seed=seed,
         static_shapes=config.jit_compile,
     )
@@ -122,6 +123,7 @@ def load_batches(
         pairs["validation"],
         *vocabularies,
         config.batch_size,
+        batch_unit=config.batch_unit,
         shuffle=False,
         static_shapes=config.jit_compile,
     )

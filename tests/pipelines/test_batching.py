@@ -97,15 +97,84 @@ def test_more_pairs_than_a_pool():
     assert batches.cardinality() == 225
 
 
-def test_a_batch_has_similar_lengths():
+@pytest.mark.parametrize("unit", ["sentences", "tokens"])
+def test_a_batch_has_similar_lengths(unit):
+    """As sentences are, the longer of them in both languages."""
+    draw = np.random.default_rng(0)
+    lengths = draw.integers(5, 40, 1600)
+    pairs = [
+        ("a" * (n + more), "x " * n)
+        for n, more in zip(lengths, draw.integers(-3, 4, 1600), strict=True)
+    ]
     batches = training_batches(
-        dataset(random_pairs(640)), LETTERS, WORDS, 16, seed=1
+        dataset(pairs),
+        LETTERS,
+        WORDS,
+        16 if unit == "sentences" else 400,
+        batch_unit=unit,
     )
-    cells = sum(labels.size for _, labels in batches.as_numpy_iterator())
-    tokens = sum(
-        np.count_nonzero(labels) for _, labels in batches.as_numpy_iterator()
+    cells = tokens = 0
+    for inputs, labels in batches.as_numpy_iterator():
+        cells += inputs["source"].size + labels.size
+        tokens += np.count_nonzero(inputs["source"]) + np.count_nonzero(labels)
+    assert tokens / cells > 0.92  # at random it would be about 0.6
+
+
+@tried(few=4, many=30)
+@given(
+    st.integers(1, 80),
+    st.integers(1, 60),
+    st.booleans(),
+    st.booleans(),
+)
+def test_batches_of_tokens(count, size, shuffle, static_shapes):
+    """Every pair once, and as many as fit."""
+    pairs = random_pairs(count, seed=size)
+    batches = training_batches(
+        dataset(pairs),
+        LETTERS,
+        WORDS,
+        size,
+        batch_unit="tokens",
+        shuffle=shuffle,
+        static_shapes=static_shapes,
     )
-    assert tokens / cells > 0.95  # at random it would be about 0.55
+    for _ in range(2):
+        assert Counter(rows(batches)) == Counter(pairs)
+    found = sorted(
+        (np.count_nonzero(labels.any(axis=1)), *labels.shape, source.shape[1])
+        for source, labels in (
+            (inputs["source"], labels)
+            for inputs, labels in batches.as_numpy_iterator()
+        )
+    )
+    for pairs_in, height, target, source in found:
+        width = max(source, target)
+        assert height * width <= size or height == 1
+        assert pairs_in <= height
+        if static_shapes:
+            assert width % 8 == 0 and height == max(size // width, 1)
+    assert batches.cardinality() == tf.data.UNKNOWN_CARDINALITY
+
+    # What a loop over the sorted pairs puts together.
+    multiple = 8 if static_shapes else 1
+    expected, batch = [], 0
+    for width in sorted(
+        -(-max(len(source), len(target.split()) + 1) // multiple) * multiple
+        for source, target in pairs
+    ):
+        if batch and (batch + 1) * width > size:
+            expected.append(batch)
+            batch = 0
+        batch += 1
+    assert sorted(n for n, *_ in found) == sorted([*expected, batch])
+
+
+def test_another_unit():
+    with pytest.raises(ValueError, match="Received: batch_unit='bytes'"):
+        training_batches(
+            dataset([("a", "x")]), LETTERS, WORDS, 1, batch_unit="bytes"
+        )
 
 
 def test_one_long_pair_is_kept():
@@ -162,9 +231,10 @@ def test_unknown_cardinality():
     assert len(list(batches)) == 3
 
 
-def test_an_iterator_can_be_saved(tmp_path):
+@pytest.mark.parametrize("unit", ["sentences", "tokens"])
+def test_an_iterator_can_be_saved(tmp_path, unit):
     pairs = dataset(random_pairs(60))
-    batches = training_batches(pairs, LETTERS, WORDS, 4)
+    batches = training_batches(pairs, LETTERS, WORDS, 14, batch_unit=unit)
     iterator = iter(batches)
     next(iterator)
     path = tf.train.Checkpoint(it=iterator).write(str(tmp_path / "it"))
@@ -183,11 +253,15 @@ def ragged(*rows):
     return tf.ragged.constant(rows, tf.int32)
 
 
-def test_a_pool_is_sorted_by_target_and_then_by_source():
-    pool = {"source": ["b", "abc", "aa"], "target": ["x x x", "x y", "y y"]}
+def test_a_pool_is_sorted_by_the_longer_side_and_then_by_target():
+    pool = {
+        "source": ["b", "abccc", "aaa", "aaaa"],
+        "target": ["x x x", "x y", "y y", "x y x"],
+    }
     source, target = batching.encoded(LETTERS, WORDS, pool)
-    assert [len(row) for row in target.to_list()] == [2, 2, 3]
-    assert [len(row) for row in source.to_list()] == [2, 3, 1]
+    # The end of the target counts.
+    assert [len(row) for row in target.to_list()] == [2, 3, 3, 2]
+    assert [len(row) for row in source.to_list()] == [3, 1, 4, 5]
 
 
 def test_a_pool_is_cut_with_the_rest_last():
