@@ -31,6 +31,7 @@ def training_batches(
     shuffle: bool = True,
     seed: int = 0,
     static_shapes: bool = False,
+    service: str | None = None,
 ) -> tf.data.Dataset:
     """Turn pairs of texts into batches for teacher forcing.
 
@@ -58,11 +59,15 @@ def training_batches(
         static_shapes: make few different shapes, for XLA: widths are rounded
             up to multiples of 8, and batches that are not full get rows of
             padding.
+        service: the address of a `tf.data` service, whose workers make the
+            batches, each of pairs of its own. Its dispatcher must have been
+            told the addresses of its workers. The order then is another each
+            time, whatever the seed: it depends on who is first.
 
     Returns:
         A dataset of `({"source": (B, S), "target": (B, T)}, labels (B, T))`,
         int32, padded with 0. How many there are is known if it is known of the
-        pairs and the unit is sentences.
+        pairs, the unit is sentences, and there is no service.
 
     Raises:
         ValueError: `batch_size` is not positive, or the unit is another.
@@ -78,8 +83,13 @@ def training_batches(
         )
     by_tokens = batch_unit == "tokens"
     count = pairs.cardinality()
-    if shuffle:
+    if service is not None:
+        hint = tf.data.experimental.SHARD_HINT
+        pairs = pairs.shard(hint, hint)
+    if shuffle and service is None:
         pairs = pairs.shuffle(_SHUFFLE, seed=seed)
+    elif shuffle:
+        pairs = pairs.batch(_SHUFFLE).map(partial(permuted, seed)).unbatch()
 
     multiple = _WIDTH if static_shapes else 1
     full: Any = None
@@ -97,9 +107,15 @@ def training_batches(
         .flat_map(cut)
         .map(partial(for_teacher_forcing, full, multiple))
     )
+    if service is not None:
+        # Not `DYNAMIC`, which would cut the two files of a pair apart.
+        policy = tf.data.experimental.service.ShardingPolicy.HINT
+        batches = batches.apply(
+            tf.data.experimental.service.distribute(policy, service)
+        )
     if shuffle:
         batches = batches.shuffle(_POOL, seed=seed)
-    if count >= 0 and not by_tokens:
+    if count >= 0 and not by_tokens and service is None:
         count = -(-count // batch_size)
         batches = batches.apply(tf.data.experimental.assert_cardinality(count))
     # Without its tuner, which sleeps for doubling periods and makes the end
@@ -108,6 +124,19 @@ def training_batches(
     options.autotune.enabled = False
     # The next pool is encoded while the batches of this one are trained on.
     return batches.prefetch(_POOL).with_options(options)
+
+
+def permuted(seed: int, pairs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Shuffle N pairs, each (N,), anew at each call.
+
+    A worker of a service, which starts anew for each epoch, would go through
+    the same orders again with `Dataset.shuffle`.
+    """
+    now = tf.cast(1e6 * tf.timestamp(), tf.int64)
+    count = tf.size(pairs["source"])
+    keys = tf.random.stateless_uniform([count], seed=tf.stack([seed, now]))
+    order = tf.argsort(keys)  # (N,)
+    return {side: tf.gather(texts, order) for side, texts in pairs.items()}
 
 
 def encoded(

@@ -236,6 +236,9 @@ class TrainingConfig(Section):
     """Compile with XLA; batches are then padded to few different shapes."""
     max_examples: PositiveInt | None = None
     """Train on the first examples only; null trains on all."""
+    data_service: str | None = None
+    """Address of a `tf.data` service whose workers make the training batches,
+    such as `grpc://localhost:5000`; null makes them here."""
 
 
 class DecodingConfig(Section):

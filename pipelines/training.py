@@ -118,6 +118,7 @@ def load_batches(
         batch_unit=config.batch_unit,
         seed=seed,
         static_shapes=config.jit_compile,
+        service=config.data_service,
     )
     validation = training_batches(
         pairs["validation"],

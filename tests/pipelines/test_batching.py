@@ -1,3 +1,4 @@
+import socket
 from collections import Counter
 
 import numpy as np
@@ -35,7 +36,9 @@ def random_pairs(count, seed=0):
 
 def rows(batches):
     """Decode every row again, and check what teacher forcing asks for."""
-    for inputs, labels in batches.as_numpy_iterator():
+    if isinstance(batches, tf.data.Dataset):
+        batches = batches.as_numpy_iterator()
+    for inputs, labels in batches:
         source, target = inputs["source"], inputs["target"]
         assert source.dtype == target.dtype == labels.dtype == np.int32
         assert target.shape == labels.shape
@@ -168,6 +171,57 @@ def test_batches_of_tokens(count, size, shuffle, static_shapes):
             batch = 0
         batch += 1
     assert sorted(n for n, *_ in found) == sorted([*expected, batch])
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("localhost", 0))
+        return one.getsockname()[1]
+
+
+@pytest.fixture
+def service():
+    """The address of a `tf.data` service with two workers."""
+    library = tf.data.experimental.service
+    addresses = [f"localhost:{free_port()}" for _ in range(2)]
+    dispatcher = library.DispatchServer(
+        library.DispatcherConfig(worker_addresses=addresses)
+    )
+    workers = [
+        library.WorkerServer(
+            library.WorkerConfig(
+                dispatcher_address=dispatcher.target.removeprefix("grpc://"),
+                worker_address=address,
+                port=int(address.partition(":")[2]),
+            )
+        )
+        for address in addresses
+    ]
+    yield dispatcher.target
+    del workers, dispatcher
+
+
+def test_the_workers_of_a_service(service, tmp_path):
+    """Every pair once, also of two files side by side, and none mixed up."""
+    pairs = random_pairs(90)
+    for column, side in enumerate(("source", "target")):
+        lines = [f"{pair[column]}\n" for pair in pairs]
+        (tmp_path / side).write_text("".join(lines))
+    files = tf.data.Dataset.zip(
+        {
+            side: tf.data.TextLineDataset(str(tmp_path / side))
+            for side in ("source", "target")
+        }
+    )
+    batches = training_batches(files, LETTERS, WORDS, 4, service=service)
+    assert batches.cardinality() == tf.data.UNKNOWN_CARDINALITY
+    epochs = [list(batches.as_numpy_iterator()) for _ in range(2)]
+    for epoch in epochs:
+        assert Counter(rows(epoch)) == Counter(pairs)
+    # Workers answer in any order: what tells that they have shuffled anew is
+    # who is with whom.
+    together = [{labels.tobytes() for _, labels in epoch} for epoch in epochs]
+    assert together[0] != together[1]
 
 
 def test_another_unit():
