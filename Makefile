@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 20
 
-.PHONY: help demo test test-thorough check check-gpu bench-layers bench-learning bench-memory bench-seq2seq
+.PHONY: help demo test test-thorough check-gpu check bench-layers bench-learning bench-memory bench-seq2seq
 .DEFAULT_GOAL := help
 
 help:  ## Show this help.

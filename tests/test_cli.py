@@ -242,6 +242,7 @@ def test_a_finished_run_is_said_to_be(letters, trained):
     assert result.stderr == ""
 
 
+@pytest.mark.thorough
 def test_interrupted_by_a_signal_and_resumed(letters, tmp_path):
     run = tmp_path / "run"
     metrics = run / "metrics.jsonl"

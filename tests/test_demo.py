@@ -28,6 +28,7 @@ def small(letters, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "files", lambda package: recipe.parent)
 
 
+@pytest.mark.thorough
 def test_from_the_search_to_the_clean_process(small, tmp_path, capsys):
     folder = tmp_path / "run"
     demo.run_demo(folder)

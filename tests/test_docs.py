@@ -16,6 +16,7 @@ from keras_recurrent.layers.cells import CELLS
 from keras_recurrent.pipelines.export import export
 from keras_recurrent.pipelines.recipe import Recipe, load_recipe
 from keras_recurrent.pipelines.run import Run
+from tests.oracles import thorough
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -64,7 +65,14 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", pages_with("python"))
+# Pages that train models of some size.
+SLOW = ("from-tensorflow-addons.md", "translation.md")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [thorough(name) if name in SLOW else name for name in pages_with("python")],
+)
 def test_python_examples_run(name, folder, seed, request):
     if "served/lstm" in TEXTS[name]:
         run = Run.open(request.getfixturevalue("trained"))

@@ -111,6 +111,7 @@ def test_the_wheel_has_one_name_at_the_top_and_all_data(wheel):
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
+@pytest.mark.thorough
 def test_the_wheel_works_in_an_environment_of_its_own(wheel, tmp_path):
     """Of its own but for the dependencies, which would take minutes."""
     python = install(wheel, tmp_path / "venv")

@@ -406,7 +406,7 @@ def cells_with_options() -> Iterator[Any]:
                     name,
                     turned,
                     id=f"{name}-{option}",
-                    marks=() if name == "gru" else pytest.mark.thorough,
+                    marks=pytest.mark.thorough,
                 )
 
 

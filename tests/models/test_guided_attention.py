@@ -46,6 +46,7 @@ def test_nothing_known_and_nothing_looked_at():
     assert guided_attention_loss(alignments, alignments) == 0.0
 
 
+@pytest.mark.thorough
 def test_it_moves_attention():
     """To the last position first, whatever the words."""
     keras.utils.set_random_seed(0)

@@ -198,7 +198,7 @@ class Foreign(keras.metrics.Mean):
     [
         {},
         thorough({"jit_compile": True}),
-        {"tie_embeddings": True},
+        thorough({"tie_embeddings": True}),
         thorough({"dtype": "mixed_bfloat16"}),
         thorough({"label_smoothing": 0.1, "average_over": "time"}),
         {"weighted": True, "reduction": "mean_with_sample_weight"},

@@ -17,6 +17,7 @@ from keras_recurrent.models import (
     MaskedCrossentropy,
     Seq2Seq,
 )
+from tests.oracles import thorough
 
 B, T, V, START, END = 4, 6, 12, 2, 3
 # With the one metric Keras gets all logits, with the other it does not.
@@ -54,7 +55,7 @@ def token_losses(model, inputs, labels):
 
 
 @pytest.mark.parametrize(
-    ("path", "weighted"), [("projected", True), ("logits", False)]
+    ("path", "weighted"), [("logits", False), thorough("projected", True)]
 )
 def test_class_weights_weigh_tokens(path, weighted, model):
     inputs, labels = task()
@@ -321,6 +322,7 @@ with both.scope():
 """
 
 
+@pytest.mark.thorough
 def test_two_replicas_are_one():
     found = subprocess.run(
         [sys.executable, "-c", REPLICAS], capture_output=True, text=True

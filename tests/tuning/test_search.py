@@ -91,6 +91,7 @@ def choices(results):
     return {(r.values["cell"], r.values["units"]) for r in results}
 
 
+@pytest.mark.thorough
 def test_a_real_search(make_run):
     run = make_run(
         "tuning.space={units: [4, 8]}",

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_recurrent.layers import RNN, MLSTMCell, SLSTMCell
 from keras_recurrent.layers.ops.recurrence import recurrence
-from tests.oracles import uneven_loss
+from tests.oracles import thorough, uneven_loss
 
 B, T, D, U = 3, 6, 4, 6
 MASK = np.ones((B, T), "bool")
@@ -102,8 +102,10 @@ def actual(cell, x, mask, training):
     return compute(tf.constant(x, tf.float32))
 
 
-@pytest.mark.parametrize("exponential", [False, True], ids=["sigmoid", "exp"])
-@pytest.mark.parametrize("heads", [1, 3])
+@pytest.mark.parametrize(
+    ("heads", "exponential"),
+    [(3, True), thorough(3, False), thorough(1, True), thorough(1, False)],
+)
 @pytest.mark.parametrize("name", CELLS)
 def test_equations_and_gradients(name, heads, exponential, seed):
     cell = make(name, heads, exponential)
@@ -159,8 +161,15 @@ def in_graph(function):
     return tf.function(function, autograph=False)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
-@pytest.mark.parametrize("exponential", [False, True], ids=["sigmoid", "exp"])
+@pytest.mark.parametrize(
+    ("exponential", "dtype"),
+    [
+        (True, "float32"),
+        (True, "mixed_float16"),
+        thorough(False, "float32"),
+        thorough(False, "mixed_float16"),
+    ],
+)
 @pytest.mark.parametrize("name", CELLS)
 def test_gates_beyond_the_range_of_exp(name, exponential, dtype, seed):
     """exp(±300) is no float32; the equations are still well defined."""

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_recurrent.layers import GRU, LSTM, RNN
 from keras_recurrent.layers.cells import MinGRUCell
 from keras_recurrent.layers.ops import compiled
+from tests.oracles import thorough
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_a_shared_function_computes_with_the_weights_of_its_layer():
     "options",
     [
         {"activation": "softsign"},
-        {"units": 5},
+        thorough({"units": 5}),
         {"return_sequences": True},
         {"recurrent_dropout": 0.1},
     ],
