@@ -163,12 +163,19 @@ class DataConfig(Section):
 class VocabularyConfig(Section):
     """How text becomes tokens."""
 
-    split: Literal["characters", "words"] = "characters"
-    """`characters`, or `words` separated by white space."""
+    split: Literal["characters", "words", "punctuation", "subwords"] = (
+        "characters"
+    )
+    """`characters`; `words` separated by white space; `punctuation`: words,
+    and each punctuation mark by itself; or `subwords` (byte pair encoding),
+    learned from the training texts."""
     case: Literal["keep", "upper", "lower"] = "keep"
     """Conversion before splitting."""
     max_size: Annotated[int, Field(gt=4)] | None = None
-    """Keep the most frequent tokens only; counts the four special ones."""
+    """Keep the most frequent tokens only; counts the four special ones. For
+    subwords null is 8,000."""
+    min_count: PositiveInt = 1
+    """Keep tokens only that occur so often; subwords are learned from all."""
 
 
 class ModelConfig(Section):
@@ -309,6 +316,8 @@ class Recipe(Section):
     data: DataConfig
     source: VocabularyConfig = VocabularyConfig()
     target: VocabularyConfig = VocabularyConfig()
+    joint_vocabulary: bool = False
+    """Whether source and target have one vocabulary, of the texts of both."""
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     decoding: DecodingConfig = DecodingConfig()
@@ -327,6 +336,15 @@ class Recipe(Section):
                 space.units or (model.units,),
             )
         return tuning
+
+    @pydantic.model_validator(mode="after")
+    def _joint_means_same(self) -> Self:
+        if self.joint_vocabulary and self.source != self.target:
+            raise ValueError(
+                "`joint_vocabulary: true` needs sections `source` and `target` "
+                "that say the same"
+            )
+        return self
 
     def save(self, path: str | Path) -> None:
         """Write every key, defaults included, as YAML."""

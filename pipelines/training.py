@@ -17,7 +17,7 @@ from keras_recurrent.pipelines.batching import training_batches
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import is_finished
 from keras_recurrent.pipelines.lengths import warn_of_lengths
-from keras_recurrent.pipelines.origin import Fingerprint
+from keras_recurrent.pipelines.origin import Fingerprint, say
 from keras_recurrent.pipelines.progress import KeepProgress, restore
 from keras_recurrent.pipelines.recipe import (
     ModelConfig,
@@ -25,13 +25,11 @@ from keras_recurrent.pipelines.recipe import (
     TrainingConfig,
 )
 from keras_recurrent.pipelines.run import Run, RunError
-from keras_recurrent.pipelines.sources import (
-    fingerprint,
-    load_pairs,
-    read_texts,
-)
+from keras_recurrent.pipelines.sources import fingerprint, load_pairs
+from keras_recurrent.pipelines.text.counting import TokenCounts
 from keras_recurrent.pipelines.vocabulary import (
     Vocabulary,
+    count_tokens,
     load_vocabularies,
 )
 from keras_recurrent.version import __version__
@@ -85,17 +83,34 @@ def compile_model(model: Seq2Seq, config: TrainingConfig) -> None:
 
 
 def build_vocabularies(recipe: Recipe) -> tuple[Vocabulary, Vocabulary]:
-    """Number the tokens of the training texts, of sources and of targets."""
-    texts = read_texts(_training_pairs(recipe))
-    return tuple(  # type: ignore[return-value]
-        Vocabulary.build(
-            texts[side], config.split, config.case, config.max_size
+    """Number the tokens of the training texts, of sources and of targets.
+
+    Memory does not grow with their number; see `TokenCounts`.
+    """
+    sides = {"source": recipe.source, "target": recipe.target}
+    counts = {side: TokenCounts() for side in sides}
+    if recipe.joint_vocabulary:
+        counts["target"] = counts["source"]
+    for batch in _training_pairs(recipe).batch(10_000):
+        for side, config in sides.items():
+            count_tokens(counts[side], batch[side], config.split, config.case)
+    for side, found in counts.items():
+        if found.forgotten:
+            say(
+                f"{side}: there were too many different tokens to count all; "
+                f"{found.forgotten:,} that had occurred once were forgotten"
+            )
+    vocabularies = [
+        Vocabulary.from_counts(
+            counts[side],
+            config.split,
+            config.case,
+            config.max_size,
+            config.min_count,
         )
-        for side, config in (
-            ("source", recipe.source),
-            ("target", recipe.target),
-        )
-    )
+        for side, config in sides.items()
+    ]
+    return vocabularies[0], vocabularies[1]
 
 
 def load_batches(

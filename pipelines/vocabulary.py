@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,12 +11,37 @@ import tensorflow as tf
 
 from keras_recurrent.pipelines.recipe import VocabularyConfig
 from keras_recurrent.pipelines.run import Run, RunError
+from keras_recurrent.pipelines.text.byte_pairs import SPACE, BytePairs, Pieces
+from keras_recurrent.pipelines.text.counting import TokenCounts
+from keras_recurrent.pipelines.text.learn_byte_pairs import learn_byte_pairs
+from keras_recurrent.pipelines.text.splitting import (
+    cleaned,
+    join_characters,
+    join_punctuation,
+    join_words,
+    split_characters,
+    split_punctuation,
+    split_words,
+)
 
 # The special ids come first, in this order. None of them is the id of a token
 # of any text, whatever the text says.
 PAD_ID, UNKNOWN_ID, START_ID, END_ID = range(4)
 _SPECIALS = ("", "[UNK]", "", "")  # as decoded
 _ESCAPES = {"\\": r"\\", "\n": r"\n", "\r": r"\r"}
+
+
+# How texts are split, and joined again, by the name in the recipe. Subwords are
+# made of words.
+_SPLITS = {
+    "characters": (split_characters, join_characters),
+    "words": (split_words, join_words),
+    "punctuation": (split_punctuation, join_punctuation),
+    "subwords": (split_words, join_characters),
+}
+_CASES = ("keep", "upper", "lower")
+# Of subwords, if nothing is said.
+_SUBWORDS = 8000
 
 
 class Vocabulary(tf.Module):
@@ -34,7 +60,9 @@ class Vocabulary(tf.Module):
     Args:
         tokens: the tokens, in the order of their ids, without the special
             ones.
-        split: `"characters"` (Unicode code points) or `"words"`.
+        split: `"characters"` (Unicode code points), `"words"`,
+            `"punctuation"` (words, and each punctuation mark or symbol by
+            itself), or `"subwords"` (byte pair encoding, see `BytePairs`).
         case: `"keep"`, `"upper"` or `"lower"`: conversion before splitting.
 
     Raises:
@@ -63,8 +91,7 @@ class Vocabulary(tf.Module):
         case: str = "keep",
     ) -> None:
         super().__init__()
-        _check_choice("split", split, ("characters", "words"))
-        _check_choice("case", case, ("keep", "upper", "lower"))
+        check_splitting(split, case)
         repeated = [t for t, count in Counter(tokens).items() if count > 1]
         if not tokens or "" in tokens or repeated:
             raise ValueError(
@@ -75,6 +102,11 @@ class Vocabulary(tf.Module):
         self.tokens = tuple(tokens)
         self.split = split
         self.case = case
+        self._ids: Any = None
+        self._pairs: Any = None
+        if split == "subwords":
+            self._pairs = BytePairs(tokens)
+            return
         ids = tf.range(len(_SPECIALS), len(self), dtype=tf.int32)
         self._ids = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(tf.constant(tokens), ids),
@@ -88,40 +120,102 @@ class Vocabulary(tf.Module):
         split: str = "characters",
         case: str = "keep",
         max_size: int | None = None,
+        min_count: int = 1,
     ) -> Self:
-        """Number the tokens of `texts`: frequent ones first, then by alphabet.
+        """Number the tokens of `texts`, which are read once, as a stream.
 
         Args:
             texts: the training texts.
             split: see the class.
             case: see the class.
-            max_size: keep the most frequent tokens only, so that there are at
-                most so many ids, the four special ones included.
+            max_size: as in `from_counts`.
+            min_count: as in `from_counts`.
 
         Raises:
             ValueError: the texts contain no tokens.
         """
-        counts: Counter[bytes] = Counter()
-        texts = list(texts)
-        for start in range(0, len(texts), 10_000):
-            tokens = tokenize(texts[start : start + 10_000], split, case)
-            counts.update(tokens.flat_values.numpy().tolist())
-        # Bytes of UTF-8 sort like the code points they encode.
-        order = sorted(counts, key=lambda token: (-counts[token], token))
+        counts = TokenCounts()
+        texts = iter(texts)
+        while batch := list(islice(texts, 10_000)):
+            count_tokens(counts, batch, split, case)
+        return cls.from_counts(counts, split, case, max_size, min_count)
+
+    @classmethod
+    def from_counts(
+        cls,
+        counts: TokenCounts,
+        split: str = "characters",
+        case: str = "keep",
+        max_size: int | None = None,
+        min_count: int = 1,
+    ) -> Self:
+        """Number counted tokens: frequent ones first, then by alphabet.
+
+        Of subwords the order is that of their ranks.
+
+        Args:
+            counts: from `count_tokens`: of subwords, the words.
+            split: see the class.
+            case: see the class.
+            max_size: keep the most frequent tokens only, so that there are at
+                most so many ids, the four special ones included; of subwords
+                by default 8,000.
+            min_count: keep those only that occur so often; subwords are
+                learned from all words.
+
+        Raises:
+            ValueError: there are no tokens.
+            RecipeError: there are more characters than subwords.
+        """
+        if split == "subwords":
+            size = (max_size or _SUBWORDS) - len(_SPECIALS)
+            return cls(learn_byte_pairs(counts, size), split, case)
+        order = counts.most_common(min_count)
         if max_size is not None:
             order = order[: max_size - len(_SPECIALS)]
-        return cls([token.decode() for token in order], split, case)
+        return cls(order, split, case)
 
     def __len__(self) -> int:
         return len(_SPECIALS) + len(self.tokens)
 
     def tokenize(self, texts: Any) -> tf.RaggedTensor:
-        """Split texts (B,) into their tokens, (B, None) strings."""
-        return tokenize(texts, self.split, self.case)
+        """Split texts (B,) into their tokens, (B, None) strings.
+
+        Characters that no subword has are unknown tokens as they stand there.
+        """
+        if self._pairs is None:
+            return split_texts(texts, self.split, self.case)
+        words, pieces = self._pieces(texts)
+        starts = pieces.starts  # (W, …)
+        lengths = tf.strings.length(words.flat_values, unit="UTF8_CHAR")
+        ends = tf.concat([starts[:, 1:], lengths[:, tf.newaxis]], axis=1)
+        whole = tf.gather(words.flat_values, starts.value_rowids())
+        tokens = tf.strings.substr(
+            whole,
+            starts.flat_values,
+            ends.flat_values - starts.flat_values,
+            unit="UTF8_CHAR",
+        )
+        return words.with_values(starts.with_values(tokens)).merge_dims(1, 2)
 
     def encode(self, texts: Any) -> tf.RaggedTensor:
         """Turn texts (B,) into ids (B, None), int32, without special tokens."""
-        return tf.ragged.map_flat_values(self._ids.lookup, self.tokenize(texts))
+        if self._pairs is None:
+            tokens = self.tokenize(texts)
+            return tf.ragged.map_flat_values(self._ids.lookup, tokens)
+        words, pieces = self._pieces(texts)
+        flat = pieces.numbers.flat_values
+        ids = tf.where(flat < 0, UNKNOWN_ID, flat + len(_SPECIALS))
+        ids = pieces.numbers.with_flat_values(ids)
+        return words.with_values(ids).merge_dims(1, 2)
+
+    def _pieces(self, texts: Any) -> tuple[tf.RaggedTensor, Pieces]:
+        """Return the words (B, …), W in all, and their pieces (W, …)."""
+        words = split_texts(texts, self.split, self.case)
+        # It would be taken for the beginning of a word.
+        flat = tf.strings.regex_replace(words.flat_values, SPACE, "_")
+        words = words.with_flat_values(SPACE + flat)
+        return words, self._pairs(words.flat_values)
 
     def decode_tokens(self, ids: Any) -> tf.Tensor:
         """Turn ids (..., L) into tokens (..., L).
@@ -138,12 +232,13 @@ class Vocabulary(tf.Module):
 
     def decode(self, ids: Any) -> tf.Tensor:
         """Turn ids (..., L) into texts (...); stop at the first end."""
-        tokens = self.decode_tokens(ids)
-        if self.split == "characters":
-            return tf.strings.reduce_join(tokens, axis=-1)
-        separated = tf.where(tokens == "", "", " " + tokens)
-        joined = tf.strings.reduce_join(separated, axis=-1)
-        return tf.strings.strip(joined)
+        _, join = _SPLITS[self.split]
+        texts = join(self.decode_tokens(ids))
+        if self._pairs is not None:
+            texts = tf.strings.strip(
+                tf.strings.regex_replace(texts, SPACE, " ")
+            )
+        return texts
 
     def save(self, path: str | Path) -> None:
         r"""Write the tokens, one a line, in UTF-8.
@@ -191,22 +286,31 @@ def load_vocabularies(run: Run) -> tuple[Vocabulary, Vocabulary]:
     )
 
 
-def tokenize(texts: Any, split: str, case: str) -> tf.RaggedTensor:
-    """Split texts (B,) into tokens (B, None); see `Vocabulary`."""
-    # Also for words: what is not UTF-8 could not be written to a file.
-    texts = tf.convert_to_tensor(texts, tf.string)
-    texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
-    if case == "upper":
-        texts = tf.strings.upper(texts, encoding="utf-8")
-    elif case == "lower":
-        texts = tf.strings.lower(texts, encoding="utf-8")
-    if split == "words":
-        return tf.strings.split(texts)
-    return tf.strings.unicode_split(texts, "UTF-8")
+def split_texts(texts: Any, split: str, case: str) -> tf.RaggedTensor:
+    """Split texts (B,) into tokens, or words of subwords; see `Vocabulary`."""
+    return _SPLITS[split][0](cleaned(texts, case))
 
 
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(
-            f"`{name}` must be one of {', '.join(choices)}. Received: {value!r}"
-        )
+def count_tokens(
+    counts: TokenCounts, texts: Any, split: str, case: str
+) -> None:
+    """Add the tokens of texts (B,), or the words that have subwords."""
+    check_splitting(split, case)
+    counts.add(split_texts(texts, split, case).flat_values)
+
+
+def check_splitting(split: str, case: str) -> None:
+    """Refuse what is none of the ways.
+
+    Raises:
+        ValueError: it is another one.
+    """
+    for name, value, choices in (
+        ("split", split, tuple(_SPLITS)),
+        ("case", case, _CASES),
+    ):
+        if value not in choices:
+            raise ValueError(
+                f"`{name}` must be one of {', '.join(choices)}. "
+                f"Received: {value!r}"
+            )

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_recurrent.pipelines.vocabulary import Vocabulary
+from tests.oracles import tried
 
 # Any text that UTF-8 can hold, without NUL, where ICU ends a string.
 texts = st.text(
@@ -159,6 +160,57 @@ def test_nothing_in_nothing_out():
     assert as_text(vocabulary.decode(tf.zeros([2, 0], tf.int32))) == ["", ""]
 
 
+SENTENCES = ["the singer sings,", "a singing ring", "(sing the thing)"]
+TEXT = st.text(alphabet="thesing ar,()\t\u2581ü")
+
+
+@pytest.mark.parametrize("split", ["punctuation", "subwords"])
+@tried(few=20, many=200)
+@given(texts=st.lists(TEXT, max_size=6))
+def test_there_and_back(split, texts):
+    """But for white space, and for what is unknown."""
+    letters = " ".join("thesingar,()_")
+    vocabulary = Vocabulary.build([*SENTENCES, letters], split)
+        [*SENTENCES, " ".join("thesingar,()_")], split
+    )
+    ids = vocabulary.encode(texts)
+    tokens = vocabulary.tokenize(texts)
+    assert ids.row_lengths().numpy().tolist() == (
+        tokens.row_lengths().numpy().tolist()
+    )
+    known = {token: 4 + i for i, token in enumerate(vocabulary.tokens)}
+    for row, names in zip(ids.to_list(), tokens.to_list(), strict=True):
+        assert row == [known.get(name.decode(), 1) for name in names]
+    for text, decoded in zip(
+        texts, as_text(vocabulary.decode(ids.to_tensor())), strict=True
+    ):
+        if split == "subwords":
+            text = text.replace("ü", "[UNK]").replace("\u2581", "_")
+            text = text.replace("[UNK][UNK]", "[UNK]")
+        elif "[UNK]" in decoded:
+            continue
+        while "[UNK][UNK]" in text:
+            text = text.replace("[UNK][UNK]", "[UNK]")
+        assert decoded == " ".join(text.split())
+
+
+def test_tokens_that_are_too_rare():
+    vocabulary = Vocabulary.build(["a b", "b c", "c b"], "words", min_count=2)
+    assert vocabulary.tokens == ("b", "c")
+
+
+def test_subwords_keep_their_order_in_the_file(tmp_path):
+    vocabulary = Vocabulary.build(SENTENCES, "subwords", max_size=30)
+    assert len(vocabulary) == 30
+    vocabulary.save(tmp_path / "subwords.txt")
+    loaded = Vocabulary.load(tmp_path / "subwords.txt", "subwords")
+    assert loaded.tokens == vocabulary.tokens
+    assert (
+        loaded.encode(SENTENCES).to_list()
+        == vocabulary.encode(SENTENCES).to_list()
+    )
+
+
 @pytest.mark.parametrize("split", ["characters", "words"])
 def test_in_a_dataset_and_in_a_graph(split):
     vocabulary = Vocabulary.build(["a b c"], split, "upper")
@@ -175,8 +227,9 @@ def test_in_a_dataset_and_in_a_graph(split):
     assert as_text(there_and_back(tf.constant(lines)))[0] == "A B"
 
 
-def test_export_needs_no_vocabulary_file(tmp_path):
-    vocabulary = Vocabulary.build(["abc", "d e"])
+@pytest.mark.parametrize("split", ["characters", "subwords"])
+def test_export_needs_no_vocabulary_file(tmp_path, split):
+    vocabulary = Vocabulary.build(["a d", "d d"], split)
     archive = keras.export.ExportArchive()
     archive.track(vocabulary)
     archive.add_endpoint(
