@@ -15,6 +15,8 @@ from keras_recurrent.pipelines.vocabulary import (
 _POOL = 100
 # And so many examples are sorted if batches have any number of them.
 _POOL_BY_TOKENS = 2**13
+# So many batches of tokens are shuffled at a time.
+_BATCHES_BY_TOKENS = 2**10
 # Examples that are shuffled at a time, if the data has more.
 _SHUFFLE = 2**18
 # Static shapes have widths that are a multiple of this.
@@ -53,8 +55,9 @@ def training_batches(
             the longer side, padding and the end counted in. Batches of tokens
             have as many pairs as fit, those of short sentences many; a longer
             pair is a batch of its own.
-        shuffle: shuffle anew each epoch. Otherwise the order is the same
-            each epoch, though not that of `pairs`.
+        shuffle: shuffle anew each epoch: the pairs and then the batches; of
+            batches of tokens only these. Otherwise the order is the same each
+            epoch, though not that of `pairs`.
         seed: of the shuffling.
         static_shapes: make few different shapes, for XLA: widths are rounded
             up to multiples of 8, and batches that are not full get rows of
@@ -86,7 +89,13 @@ def training_batches(
     if service is not None:
         hint = tf.data.experimental.SHARD_HINT
         pairs = pairs.shard(hint, hint)
-    if shuffle and service is None:
+    if shuffle and by_tokens:
+        # Always the same: `fit` takes as many batches from each epoch as there
+        # were in the first, so their number must not change.
+        pairs = pairs.shuffle(
+            _SHUFFLE, seed=seed, reshuffle_each_iteration=False
+        )
+    elif shuffle and service is None:
         pairs = pairs.shuffle(_SHUFFLE, seed=seed)
     elif shuffle:
         pairs = pairs.batch(_SHUFFLE).map(partial(permuted, seed)).unbatch()
@@ -114,7 +123,9 @@ def training_batches(
             tf.data.experimental.service.distribute(policy, service)
         )
     if shuffle:
-        batches = batches.shuffle(_POOL, seed=seed)
+        batches = batches.shuffle(
+            _BATCHES_BY_TOKENS if by_tokens else _POOL, seed=seed
+        )
     if count >= 0 and not by_tokens and service is None:
         count = -(-count // batch_size)
         batches = batches.apply(tf.data.experimental.assert_cardinality(count))

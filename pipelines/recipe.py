@@ -100,6 +100,7 @@ Feature = Annotated[str | None, Field(validate_default=True)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # YAML knows neither paths nor tuples: these two are converted.
 FilePath = Annotated[Path, Field(strict=False)]
+FilePaths = FilePath | list[FilePath]
 Choices = Annotated[tuple[T, ...], Field(strict=False, min_length=1)]
 
 
@@ -111,38 +112,88 @@ class Section(pydantic.BaseModel):
     )
 
 
-class FilesConfig(Section):
-    """Tab-separated UTF-8 files: source in column 1, target in column 2."""
+class ParallelFiles(Section):
+    """Two files, or as many, side by side: line by line a pair."""
 
-    train: FilePath
-    validation: FilePath
-    test: FilePath
+    source: FilePaths
+    target: FilePaths
+
+
+FileSpec = FilePaths | ParallelFiles
+
+
+class FilesConfig(Section):
+    """Where each split is: a file, a pattern, a list of them, or two sides.
+
+    By their suffix they are JSON lines (`.jsonl`), TFRecord (`.tfrecord`), or
+    tab-separated: source in column 1, target in column 2. All may be gzipped
+    (`.gz`).
+    """
+
+    train: FileSpec
+    validation: FileSpec
+    test: FileSpec
+
+    @property
+    def have_fields(self) -> bool:
+        """Whether they are of a kind whose fields have names."""
+        paths = [
+            path
+            for files in (self.train, self.validation, self.test)
+            if not isinstance(files, ParallelFiles)
+            for path in ([files] if isinstance(files, Path) else files)
+        ]
+        return any(
+            kind in path.name
+            for path in paths
+            for kind in (".json", ".tfrecord")
+        )
+
+
+class SplitsConfig(Section):
+    """What the splits are called in a dataset; slices too: `train[:90%]`."""
+
+    train: str = "train"
+    validation: str = "validation"
+    test: str = "test"
 
 
 class DataConfig(Section):
-    """Where the pairs come from: exactly one of `dataset` and `files`."""
+    """Where the pairs come from: one of `dataset`, `folder` and `files`."""
 
     dataset: str | None = None
     """Name of a TensorFlow dataset: `cmudict`, or any other of the catalogue,
     such as `ted_hrlr_translate/pt_to_en`."""
+    folder: FilePath | None = None
+    """Folder of a prepared TensorFlow dataset, which needs no code then."""
     files: FilesConfig | None = None
-    """Tab-separated files instead of a dataset."""
+    """Files instead of a dataset."""
     directory: FilePath | None = None
     """Where datasets are prepared; by default TFDS's own directory."""
+    splits: SplitsConfig = SplitsConfig()
     source: Feature = None
     """Feature of the dataset that is the source: of `cmudict` by default
-    `word`. Null for files, which have columns."""
+    `word`. Of JSON lines and TFRecord the field, by default `source`."""
     target: Feature = None
     """Feature of the dataset that is the target: of `cmudict` by default
-    `phonemes`. Null for files."""
+    `phonemes`. Of JSON lines and TFRecord the field, by default `target`."""
+    tests: dict[str, FileSpec] = {}
+    """More test sets, each with its name."""
+    malformed: Literal["stop", "skip"] = "stop"
+    """What to do with lines that are no pair: an error, or `skip` them and
+    say how many there are."""
 
     @pydantic.model_validator(mode="after")
     def _one_origin(self) -> Self:
-        if (self.dataset is None) == (self.files is None):
-            given = "neither" if self.dataset is None else "both"
+        given = [
+            name
+            for name in ("dataset", "folder", "files")
+            if getattr(self, name) is not None
+        ]
+        if len(given) != 1:
             raise ValueError(
-                "expected exactly one of `dataset` and `files`. "
-                f"Received: {given}"
+                "expected exactly one of `dataset`, `folder` and `files`. "
+                f"Received: {' and '.join(given) or 'none of them'}"
             )
         return self
 
@@ -151,13 +202,25 @@ class DataConfig(Section):
     def _features(
         cls, feature: str | None, info: pydantic.ValidationInfo
     ) -> str | None:
-        # Recipes in older run folders name those of `cmudict` for files, too.
-        if info.data.get("files") is not None:
+        # Recipes in older run folders name those of `cmudict` for files, too,
+        # which had columns.
+        files = info.data.get("files")
+        if files is not None and not files.have_fields:
             return None
         dataset, _, _version = (info.data.get("dataset") or "").partition(":")
         if feature is None and dataset == "cmudict":
             return "word" if info.field_name == "source" else "phonemes"
         return feature
+
+    @pydantic.field_validator("tests")
+    @classmethod
+    def _names_of_tests(cls, tests: dict[str, Any]) -> dict[str, Any]:
+        taken = sorted(tests.keys() & SplitsConfig.model_fields)
+        if taken:
+            raise ValueError(
+                f"a test set must not be called {' or '.join(taken)}"
+            )
+        return tests
 
 
 class VocabularyConfig(Section):
@@ -383,9 +446,16 @@ def _anchor_paths(settings: dict[str, Any], folder: Path) -> None:
     data = settings.get("data")
     if not isinstance(data, dict):
         return
-    files = data.get("files")
-    for section in (data, files if isinstance(files, dict) else {}):
-        for key in ("directory", *FilesConfig.model_fields):
-            if isinstance(section.get(key), str):
-                path = Path(section[key]).expanduser()
-                section[key] = str(folder.absolute() / path)
+
+    def anchored(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: anchored(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [anchored(inner) for inner in value]
+        if isinstance(value, str):
+            return str(folder.absolute() / Path(value).expanduser())
+        return value
+
+    for key in ("directory", "folder", "files", "tests"):
+        if key in data:
+            data[key] = anchored(data[key])

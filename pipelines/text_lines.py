@@ -15,6 +15,23 @@ _BYTE_ORDER_MARK = "\ufeff".encode()
 _ESCAPES = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
+class MalformedLine(RecipeError):
+    """A line is not as expected.
+
+    Args:
+        place: where it is, such as `data.tsv, line 3`.
+        expected: what it should have been.
+        line: what it is.
+    """
+
+    def __init__(self, place: str, expected: str, line: bytes) -> None:
+        self.expected = expected
+        received = line[:60].decode("utf-8", "backslashreplace")
+        super().__init__(
+            f"{place}: expected {expected}. Received: {received!r}"
+        )
+
+
 def read_lines(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
     """Yield the number, from 1, and the text of each line, blank ones too.
 
@@ -26,17 +43,29 @@ def read_lines(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
         RecipeError: a line is not UTF-8, or has a line break inside.
     """
     for number, line in enumerate(lines, start=1):
-        line = line.removeprefix(_BYTE_ORDER_MARK)
-        line = line.removesuffix(b"\n").removesuffix(b"\r")
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            around = line[max(error.start - 30, 0) :]
-            raise malformed(f"{name} {number}", "UTF-8", around) from None
-        if "\r" in text:  # TextLineDataset would drop it
-            expected = r"lines that end in \n or \r\n"
-            raise malformed(f"{name} {number}", expected, line)
-        yield number, text
+        yield number, read_line(line, f"{name} {number}")
+
+
+def read_line(line: bytes, place: str) -> str:
+    """Return the text of a line, without its end.
+
+    Args:
+        line: what stands in the file, with or without its end.
+        place: of the line, for errors.
+
+    Raises:
+        MalformedLine: it is not UTF-8, or has a line break inside.
+    """
+    line = line.removeprefix(_BYTE_ORDER_MARK)
+    line = line.removesuffix(b"\n").removesuffix(b"\r")
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        around = line[max(error.start - 30, 0) :]
+        raise MalformedLine(place, "UTF-8", around) from None
+    if "\r" in text:  # TextLineDataset would drop it
+        raise MalformedLine(place, r"lines that end in \n or \r\n", line)
+    return text
 
 
 def read_single_column(lines: Iterable[bytes], name: str) -> Iterator[str]:
@@ -48,7 +77,7 @@ def read_single_column(lines: Iterable[bytes], name: str) -> Iterator[str]:
     for number, line in read_lines(lines, name):
         if "\t" in line or "\n" in line:
             expected = "one line, no tabs (`cut -f1` takes the first column)"
-            raise malformed(f"{name} {number}", expected, line.encode())
+            raise MalformedLine(f"{name} {number}", expected, line.encode())
         yield line
 
 
@@ -60,9 +89,3 @@ def is_blank(line: str) -> bool:
 def join_columns(columns: Iterable[str]) -> str:
     """Return a line, with its end."""
     return "\t".join(c.translate(_ESCAPES) for c in columns) + "\n"
-
-
-def malformed(place: str, expected: str, line: bytes) -> RecipeError:
-    """Return the error that says where a line is not as expected."""
-    received = line[:60].decode("utf-8", "backslashreplace")
-    return RecipeError(f"{place}: expected {expected}. Received: {received!r}")

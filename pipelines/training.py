@@ -1,6 +1,7 @@
 """Training a recipe with `fit`, so that an interrupted run goes on."""
 
 import sys
+import warnings
 from typing import Any
 
 import keras
@@ -82,16 +83,32 @@ def compile_model(model: Seq2Seq, config: TrainingConfig) -> None:
     )
 
 
-def build_vocabularies(recipe: Recipe) -> tuple[Vocabulary, Vocabulary]:
-    """Number the tokens of the training texts, of sources and of targets.
+def load_splits(recipe: Recipe) -> dict[str, tf.data.Dataset]:
+    """Return the pairs for training and those for validation, by name."""
+    train = load_pairs(recipe.data, "train")
+    limit = recipe.training.max_examples
+    return {
+        "train": train if limit is None else train.take(limit),
+        "validation": load_pairs(recipe.data, "validation"),
+    }
 
-    Memory does not grow with their number; see `TokenCounts`.
+
+def build_vocabularies(
+    recipe: Recipe, pairs: tf.data.Dataset
+) -> tuple[Vocabulary, Vocabulary]:
+    """Number the tokens of sources and of targets.
+
+    Memory does not grow with the number of pairs; see `TokenCounts`.
+
+    Args:
+        recipe: says how texts become tokens.
+        pairs: those for training, from `load_splits`.
     """
     sides = {"source": recipe.source, "target": recipe.target}
     counts = {side: TokenCounts() for side in sides}
     if recipe.joint_vocabulary:
         counts["target"] = counts["source"]
-    for batch in _training_pairs(recipe).batch(10_000):
+    for batch in pairs.batch(10_000):
         for side, config in sides.items():
             count_tokens(counts[side], batch[side], config.split, config.case)
     for side, found in counts.items():
@@ -114,17 +131,22 @@ def build_vocabularies(recipe: Recipe) -> tuple[Vocabulary, Vocabulary]:
 
 
 def load_batches(
-    recipe: Recipe, vocabularies: tuple[Vocabulary, Vocabulary], seed: int
+    recipe: Recipe,
+    vocabularies: tuple[Vocabulary, Vocabulary],
+    seed: int,
+    pairs: dict[str, tf.data.Dataset],
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Return the batches for training and those for validation.
 
     Says on stderr where the data is too long; see `warn_of_lengths`.
+
+    Args:
+        recipe: says how to make batches.
+        vocabularies: of sources and of targets.
+        seed: of the order of the pairs.
+        pairs: from `load_splits`.
     """
     config = recipe.training
-    pairs = {
-        "train": _training_pairs(recipe),
-        "validation": load_pairs(recipe.data, "validation"),
-    }
     warn_of_lengths(recipe, vocabularies, pairs)
     train = training_batches(
         pairs["train"],
@@ -179,36 +201,44 @@ def train(run: Run) -> bool:
     with run.locked():
         run.origin.check(run.recipe)
         history = run.history()
+        pairs = {}
         if not history:
-            _keep_vocabularies(run)
+            pairs = load_splits(run.recipe)
+            _keep_vocabularies(run, pairs["train"])
         vocabularies = load_vocabularies(run)
         origin = data_fingerprint(run.recipe)
         origin["vocabularies"] = run.vocabulary_digests()
         run.origin.keep(run.recipe, origin, begun=bool(history))
         if is_finished(history, run.recipe.training):
             return False
-        _fit(run, vocabularies, epochs=len(history))
+        pairs = pairs or load_splits(run.recipe)
+        _fit(run, vocabularies, pairs, epochs=len(history))
     return True
 
 
-def _keep_vocabularies(run: Run) -> None:
+def _keep_vocabularies(run: Run, pairs: tf.data.Dataset) -> None:
     paths = (run.source_vocabulary, run.target_vocabulary)
-    vocabularies = build_vocabularies(run.recipe)
+    vocabularies = build_vocabularies(run.recipe, pairs)
     for vocabulary, path in zip(vocabularies, paths, strict=True):
         with whole_file(path) as draft:
             vocabulary.save(draft)
 
 
 def _fit(
-    run: Run, vocabularies: tuple[Vocabulary, Vocabulary], epochs: int
+    run: Run,
+    vocabularies: tuple[Vocabulary, Vocabulary],
+    pairs: dict[str, tf.data.Dataset],
+    epochs: int,
 ) -> None:
     config = run.recipe.training
     # A run that goes on must not see the order of its first epoch again.
     seed = config.seed + epochs
     keras.utils.set_random_seed(seed)
-    batches, validation = load_batches(run.recipe, vocabularies, seed)
+    batches, validation = load_batches(run.recipe, vocabularies, seed, pairs)
     model = build_model(run.recipe.model, *map(len, vocabularies))
     compile_model(model, config)
+    # Keras says so at the end of each epoch whose length it did not know.
+    warnings.filterwarnings("ignore", "Your input ran out of data")
     model.fit(
         batches,
         validation_data=validation,
@@ -233,9 +263,3 @@ def _fit(
 def verbosity() -> int:
     """A progress bar on a terminal, a line per epoch elsewhere."""
     return 1 if sys.stdout.isatty() else 2
-
-
-def _training_pairs(recipe: Recipe) -> tf.data.Dataset:
-    pairs = load_pairs(recipe.data, "train")
-    limit = recipe.training.max_examples
-    return pairs if limit is None else pairs.take(limit)

@@ -18,6 +18,7 @@ from keras_recurrent.pipelines.training import (
     build_vocabularies,
     data_fingerprint,
     load_batches,
+    load_splits,
 )
 from keras_recurrent.tuning.hypermodel import Seq2SeqHyperModel
 from keras_recurrent.tuning.space import space
@@ -136,8 +137,11 @@ def _search(run: Run) -> list[Any]:
     begun = (run.search / "oracle.json").exists()
     run.search_origin.keep(recipe, data_fingerprint(recipe), begun)
     _check_files(run.search)
-    vocabularies = build_vocabularies(recipe)
-    train, validation = load_batches(recipe, vocabularies, recipe.training.seed)
+    pairs = load_splits(recipe)
+    vocabularies = build_vocabularies(recipe, pairs["train"])
+    train, validation = load_batches(
+        recipe, vocabularies, recipe.training.seed, pairs
+    )
     tuner = _tuner(run, Seq2SeqHyperModel(recipe, *map(len, vocabularies)))
     tuner.search(
         train if config.steps_per_epoch is None else train.repeat(),

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from keras_recurrent.pipelines.recipe import Recipe, load_recipe
+from keras_recurrent.pipelines.recipe import Recipe, RecipeError, load_recipe
 from keras_recurrent.pipelines.sources import load_pairs, read_texts
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RECIPES = sorted(EXAMPLES.rglob("*.y*ml"))
 SPLITS = ("train", "validation", "test")
+ON_TEXTS_OF_ONES_OWN = [EXAMPLES / "translation.yaml"]
 
 
 def test_there_are_recipes():
@@ -22,16 +23,21 @@ def test_there_are_recipes():
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipe_is_valid(path):
     recipe = load_recipe(path)
-    if recipe.data.files is not None:
+    if path in ON_TEXTS_OF_ONES_OWN:
+        with pytest.raises(RecipeError, match="data.files.train.source=.*No"):
+            load_pairs(recipe.data, "train")
+    elif recipe.data.files is not None:
         for split in SPLITS:
             assert load_pairs(recipe.data, split).cardinality() > 0
 
 
 def test_the_first_recipe_explains_every_key():
     settings = yaml.safe_load((EXAMPLES / "cmudict.yaml").read_text())
+    assert settings.keys() == Recipe.model_fields.keys()
     for name, section in Recipe.model_fields.items():
-        left_out = set(section.annotation.model_fields) - set(settings[name])
-        assert left_out <= {"files"}  # what `dataset` excludes
+        keys = getattr(section.annotation, "model_fields", {})
+        left_out = keys.keys() - settings[name] if keys else set()
+        assert left_out <= {"files", "folder"}  # what `dataset` excludes
 
 
 def test_no_date_is_in_two_files():

@@ -224,6 +224,18 @@ def test_the_workers_of_a_service(service, tmp_path):
     assert together[0] != together[1]
 
 
+def test_each_epoch_has_as_many_batches_of_tokens():
+    """Else `fit` would leave out what is more than in the first one."""
+    pairs = random_pairs(500)
+    batches = training_batches(
+        dataset(pairs), LETTERS, WORDS, 50, batch_unit="tokens"
+    )
+    epochs = [order(batches) for _ in range(4)]
+    assert len({len(epoch) for epoch in epochs}) == 1
+    assert epochs[0] != epochs[1]
+    assert Counter(rows(batches)) == Counter(pairs)
+
+
 def test_another_unit():
     with pytest.raises(ValueError, match="Received: batch_unit='bytes'"):
         training_batches(

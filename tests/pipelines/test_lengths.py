@@ -7,7 +7,11 @@ import tensorflow as tf
 from keras_recurrent.pipelines.batching import training_batches
 from keras_recurrent.pipelines.lengths import example_lengths, steps
 from keras_recurrent.pipelines.recipe import load_recipe
-from keras_recurrent.pipelines.training import build_vocabularies, load_batches
+from keras_recurrent.pipelines.training import (
+    build_vocabularies,
+    load_batches,
+    load_splits,
+)
 from keras_recurrent.pipelines.vocabulary import Vocabulary
 
 RECIPE = """
@@ -27,8 +31,9 @@ def warnings(tmp_path, capsys):
         (tmp_path / "train.tsv").write_text("\n".join(lines))
         (tmp_path / "valid.tsv").write_text("ab\tA B A B A B\na\tA B A B\n")
         recipe = load_recipe(tmp_path / "recipe.yaml", overrides)
-        vocabularies = build_vocabularies(recipe)
-        load_batches(recipe, vocabularies, seed=0)
+        pairs = load_splits(recipe)
+        vocabularies = build_vocabularies(recipe, pairs["train"])
+        load_batches(recipe, vocabularies, 0, pairs)
         output = capsys.readouterr()
         assert output.out == ""
         return output.err.splitlines()

@@ -239,10 +239,10 @@ def test_an_override_below_a_value(recipe_file):
         (CMUDICT + CMUDICT, "line 2: broken YAML: key 'data' given twice"),
         ("- a\n", "expected sections such as `data:`. Received: "),
         ("", "expected sections such as `data:`. Received: None"),
-        ("data: {}\n", "data: expected exactly one .* Received: neither"),
+        ("data: {}\n", "data: expected exactly one .* Received: none"),
         (
             "data: {dataset: a, files: {train: a, validation: b, test: c}}\n",
-            "data: expected exactly one .* Received: both",
+            "data: expected exactly one .* Received: dataset and files",
         ),
         (
             "data: {files: {train: a, validation: b}}\n",

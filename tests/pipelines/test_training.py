@@ -110,8 +110,9 @@ def test_all_that_a_run_folder_holds(trained):
 
 def test_the_saved_model_is_the_best_one(trained):
     run = Run.open(trained)
-    vocabularies = training.build_vocabularies(run.recipe)
-    _, validation = training.load_batches(run.recipe, vocabularies, 0)
+    pairs = training.load_splits(run.recipe)
+    vocabularies = training.build_vocabularies(run.recipe, pairs["train"])
+    _, validation = training.load_batches(run.recipe, vocabularies, 0, pairs)
     model = keras.saving.load_model(run.model)
     loss = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
     assert loss == pytest.approx(best_loss(run.history()), rel=1e-4)

@@ -171,8 +171,6 @@ def test_there_and_back(split, texts):
     """But for white space, and for what is unknown."""
     letters = " ".join("thesingar,()_")
     vocabulary = Vocabulary.build([*SENTENCES, letters], split)
-        [*SENTENCES, " ".join("thesingar,()_")], split
-    )
     ids = vocabulary.encode(texts)
     tokens = vocabulary.tokenize(texts)
     assert ids.row_lengths().numpy().tolist() == (

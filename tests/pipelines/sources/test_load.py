@@ -1,3 +1,8 @@
+"""Pairs from datasets and from tab-separated files.
+
+Tests `dataset.py`, `source.py` and `tab_separated.py`.
+"""
+
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -170,6 +175,32 @@ def test_the_fingerprint_of_a_file_is_that_of_its_contents(tmp_path):
     assert len(seen) == 3
     with pytest.raises(RecipeError, match="data.files.test=.*No such file"):
         fingerprint(data, "test")
+
+
+def test_slices_and_other_names_of_splits(tmp_path):
+    data = tiny(
+        tmp_path, splits={"validation": "train[:1]", "test": "train[1:]"}
+    )
+    halves = [as_tuples(load_pairs(data, s)) for s in ("validation", "test")]
+    assert sorted(halves[0] + halves[1]) == [("bom", "good"), ("mar", "sea")]
+    assert "train[1:], 1 examples" in fingerprint(data, "test")
+    assert place_of(data, "test", 0) == "tiny_translation, train[1:] example 1"
+    with pytest.raises(RecipeError, match="no split 'train\\[x'"):
+        load_pairs(tiny(tmp_path, splits={"train": "train[x"}), "train")
+
+
+def test_a_prepared_folder_needs_no_code(tmp_path):
+    load_pairs(tiny(tmp_path), "train")
+    (folder,) = tmp_path.glob("tiny_translation/*")
+    data = tiny(tmp_path, dataset=None, folder=folder)
+    assert sorted(as_tuples(load_pairs(data, "train"))) == [
+        ("bom", "good"),
+        ("mar", "sea"),
+    ]
+    data = tiny(tmp_path, dataset=None, folder=tmp_path / "none")
+    with pytest.raises(RecipeError, match="^data.folder='.*none': ") as error:
+        load_pairs(data, "train")
+    assert "\n" not in str(error.value)
 
 
 def test_an_empty_split(tmp_path):

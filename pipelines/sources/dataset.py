@@ -1,0 +1,144 @@
+"""Pairs from TensorFlow Datasets."""
+
+import difflib
+import io
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+# Importing it makes `cmudict` known to TensorFlow Datasets.
+import keras_recurrent.pipelines.cmudict.builder  # noqa: F401
+from keras_recurrent.pipelines.recipe import DataConfig
+from keras_recurrent.pipelines.recipe_file import RecipeError
+from keras_recurrent.pipelines.sources.files import CACHE_BYTES
+
+
+class Dataset:
+    """A split of a dataset, by its name or in a folder where it is prepared.
+
+    A dataset that is named is downloaded and prepared when it is used for the
+    first time. In a folder it needs no code of its own.
+
+    Args:
+        data: The recipe's section.
+        split: `"train"`, `"validation"` or `"test"`; what that is called in
+            the dataset, `data.splits` says.
+    """
+
+    def __init__(self, data: DataConfig, split: str) -> None:
+        self.data = data
+        self.split = split
+        self.theirs = getattr(data.splits, split)
+
+    def pairs(self) -> tf.data.Dataset:
+        builder = self._builder()
+        small = self._split_info(builder).num_bytes <= CACHE_BYTES
+        pairs = builder.as_dataset(
+            split=self.theirs,
+            shuffle_files=False,
+            # Cached below instead, without the other features.
+            read_config=tfds.ReadConfig(try_autocache=False),
+        ).map(
+            lambda example: {
+                "source": example[self.data.source],
+                "target": example[self.data.target],
+            }
+        )
+        return pairs.cache() if small else pairs
+
+    def fingerprint(self) -> str:
+        builder = self._builder()
+        sizes = self._split_info(builder)
+        slice_of = "" if self.theirs == self.split else f"{self.theirs}, "
+        return (
+            f"{builder.info.full_name}, {slice_of}"
+            f"{sizes.num_examples:,} examples, {sizes.num_bytes:,} bytes"
+        )
+
+    def place(self, index: int) -> str:
+        return f"{self._name}, {self.theirs} example {index + 1}"
+
+    @property
+    def _name(self) -> str:
+        return str(self.data.dataset or self.data.folder)
+
+    @property
+    def _key(self) -> str:
+        which = "dataset" if self.data.dataset is not None else "folder"
+        return f"data.{which}={self._name!r}"
+
+    def _split_info(self, builder: Any) -> Any:
+        splits = builder.info.splits
+        try:
+            found = splits[self.theirs]
+        except (KeyError, ValueError):
+            raise RecipeError(
+                f"{self._key}: no split {self.theirs!r}. "
+                f"Its splits: {', '.join(splits)}"
+            ) from None
+        if not found.num_examples:
+            raise RecipeError(
+                f"{self._key}: the split {self.theirs!r} is empty"
+            )
+        return found
+
+    def _builder(self) -> Any:
+        """Return the prepared builder, its features checked."""
+        if self.data.folder is not None:
+            builder = self._prepared()
+        else:
+            builder = self._named()
+        known = builder.info.features
+        for side, feature in (
+            ("source", self.data.source),
+            ("target", self.data.target),
+        ):
+            if feature not in known or not _is_text(known[feature]):
+                texts = sorted(key for key in known if _is_text(known[key]))
+                raise RecipeError(
+                    f"data.{side}={feature!r}: dataset {self._name!r} has no "
+                    f"such text feature. Its text features: {', '.join(texts)}"
+                )
+        if self.data.folder is None:
+            self._prepare(builder)
+        return builder
+
+    def _prepared(self) -> Any:
+        try:
+            return tfds.builder_from_directory(self.data.folder)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise RecipeError(f"{self._key}: {reason}") from None
+
+    def _named(self) -> Any:
+        try:
+            return tfds.builder(self._name, data_dir=self.data.directory)
+        except tfds.core.DatasetNotFoundError:
+            close = difflib.get_close_matches(
+                self._name, tfds.list_builders(), n=1
+            )
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise RecipeError(f"{self._key}: no such dataset.{hint}") from None
+        except (ImportError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise RecipeError(f"{self._key}: {reason}") from None
+
+    def _prepare(self, builder: Any) -> None:
+        with ExitStack() as stack:
+            if builder.name == "cmudict":  # takes seconds: no progress needed
+                stack.enter_context(redirect_stdout(io.StringIO()))
+                stack.enter_context(redirect_stderr(io.StringIO()))
+            try:
+                builder.download_and_prepare()
+            except OSError as error:  # no network, no space, no permission
+                reason = " ".join(str(error).split())
+                raise RecipeError(
+                    f"{self._key}: cannot be prepared in {builder.data_dir}: "
+                    f"{reason}"
+                ) from error
+
+
+def _is_text(feature: Any) -> bool:
+    return feature.shape == () and feature.tf_dtype == tf.string

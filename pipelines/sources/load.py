@@ -1,0 +1,125 @@
+"""The pairs that a recipe names."""
+
+import tensorflow as tf
+
+from keras_recurrent.pipelines.recipe import DataConfig, FileSpec, ParallelFiles
+from keras_recurrent.pipelines.recipe_file import RecipeError
+from keras_recurrent.pipelines.sources.dataset import Dataset
+from keras_recurrent.pipelines.sources.files import found, kind_of
+from keras_recurrent.pipelines.sources.json_lines import JsonLines
+from keras_recurrent.pipelines.sources.parallel import Parallel
+from keras_recurrent.pipelines.sources.records import Records
+from keras_recurrent.pipelines.sources.source import Source
+from keras_recurrent.pipelines.sources.tab_separated import TabSeparated
+
+
+def load_pairs(data: DataConfig, split: str) -> tf.data.Dataset:
+    """Return the pairs of a split, in a fixed order.
+
+    Files are checked from the first to the last line before the first pair is
+    returned.
+
+    Args:
+        data: the recipe's section.
+        split: `"train"`, `"validation"`, `"test"`, or a name of `data.tests`.
+
+    Returns:
+        A dataset of `{"source": string, "target": string}` with a known
+        cardinality.
+
+    Raises:
+        RecipeError: no such dataset, split, feature or file; a malformed line;
+            no pairs.
+    """
+    return source_of(data, split).pairs()
+
+
+def fingerprint(data: DataConfig, split: str) -> str:
+    """Name what tells whether a split still has the same pairs.
+
+    Of files the sizes and the contents; of a dataset the version, and the
+    size of the split.
+
+    Args:
+        data: the recipe's section.
+        split: as in `load_pairs`.
+
+    Raises:
+        RecipeError: as `load_pairs`.
+    """
+    return source_of(data, split).fingerprint()
+
+
+def place_of(data: DataConfig, split: str, index: int) -> str:
+    """Say where the pair of this index, from 0, is to be found."""
+    return source_of(data, split).place(index)
+
+
+def source_of(data: DataConfig, split: str) -> Source:
+    """Return where the pairs of a split come from.
+
+    Raises:
+        RecipeError: there are no such files, or they are of several kinds.
+    """
+    if split in data.tests:
+        return source_of_files(data, data.tests[split], f"data.tests.{split}")
+    if data.files is None:
+        return Dataset(data, split)
+    files = getattr(data.files, split)
+    return source_of_files(data, files, f"data.files.{split}")
+
+
+def source_of_files(data: DataConfig, files: FileSpec, key: str) -> Source:
+    """Return the kind of source that some files are.
+
+    Args:
+        data: the recipe's section, for names of fields and what to do with
+            malformed lines.
+        files: the files.
+        key: what names them, for errors.
+
+    Raises:
+        RecipeError: there are none, or they are of several kinds.
+    """
+    skip = data.malformed == "skip"
+    if isinstance(files, ParallelFiles):
+        sources = found(files.source, f"{key}.source")
+        targets = found(files.target, f"{key}.target")
+        return Parallel(sources, targets, key, skip)
+    paths = found(files, key)
+    kinds = sorted({_kind(kind_of(path), str(path.name)) for path in paths})
+    if len(kinds) > 1:
+        raise RecipeError(
+            f"{key}: expected files of one kind. Received: {', '.join(kinds)}"
+        )
+    if kinds == ["tab-separated"]:
+        return TabSeparated(paths, key, skip)
+    names = (data.source or "source", data.target or "target")
+    if kinds == ["JSON lines"]:
+        return JsonLines(paths, *names, key, skip)
+    return Records(paths, *names, key, skip)
+
+
+def _kind(suffix: str, name: str) -> str:
+    if suffix in (".jsonl", ".json"):
+        return "JSON lines"
+    # Shards are called `data.tfrecord-00000-of-00010`.
+    return "TFRecord" if ".tfrecord" in name else "tab-separated"
+
+
+def read_texts(pairs: tf.data.Dataset) -> dict[str, list[str]]:
+    """Read all pairs into two lists, `source` and `target`."""
+    texts: dict[str, list[str]] = {"source": [], "target": []}
+    for batch in pairs.batch(10_000).as_numpy_iterator():
+        for side, values in batch.items():
+            texts[side] += [v.decode("utf-8", "replace") for v in values]
+    return texts
+
+
+def group_references(pairs: tf.data.Dataset) -> dict[str, list[str]]:
+    """Map each different source to its different targets, in their order."""
+    texts = read_texts(pairs)
+    references: dict[str, dict[str, None]] = {}
+    for source, target in zip(texts["source"], texts["target"], strict=True):
+        references.setdefault(source, {})[target] = None
+    return {source: list(targets) for source, targets in references.items()}

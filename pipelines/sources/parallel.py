@@ -1,0 +1,123 @@
+"""Pairs in two files: line by line, a source and its target."""
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from keras_recurrent.pipelines.recipe_file import RecipeError
+from keras_recurrent.pipelines.sources.checked import (
+    Line,
+    check,
+    place_of_pair,
+)
+from keras_recurrent.pipelines.sources.files import (
+    cached_if_small,
+    fingerprint_of,
+    lines_of,
+    name_of,
+    text_lines,
+)
+from keras_recurrent.pipelines.text_lines import (
+    MalformedLine,
+    is_blank,
+    read_line,
+)
+
+_EXPECTED = "text on both sides"
+
+
+class Parallel:
+    """Files of sources beside files of targets, plain or gzipped.
+
+    Every line is checked before the first is returned: there is text on both
+    sides, and as many lines.
+
+    Args:
+        sources: The files of sources, read one after the other.
+        targets: Those of targets.
+        key: Of the recipe, for errors.
+        skip_malformed: See `check`.
+    """
+
+    def __init__(
+        self,
+        sources: list[Path],
+        targets: list[Path],
+        key: str,
+        skip_malformed: bool,
+    ) -> None:
+        self.sources = sources
+        self.targets = targets
+        self.key = key
+        self.skip_malformed = skip_malformed
+
+    def pairs(self) -> tf.data.Dataset:
+        name = name_of(self.key, [*self.sources, *self.targets])
+        checked = check(self._lines(), name, self.skip_malformed)
+        lines = tf.data.Dataset.zip(
+            {
+                "source": _texts(self.sources),
+                "target": _texts(self.targets),
+            }
+        )
+        pairs = checked.only_pairs(lines)
+        return cached_if_small(pairs, [*self.sources, *self.targets])
+
+    def fingerprint(self) -> str:
+        return fingerprint_of([*self.sources, *self.targets], self.key)
+
+    def place(self, index: int) -> str:
+        return place_of_pair(self._lines(), index)
+
+    def _lines(self) -> Iterator[Line]:
+        sides = (
+            self._lines_of(self.sources, "source"),
+            self._lines_of(self.targets, "target"),
+        )
+        counts = [0, 0]
+        for pair in zip_longest(*sides):
+            for side, line in enumerate(pair):
+                counts[side] += line is not None
+            if None in pair:
+                continue  # only to count
+            (source_at, source), (target_at, target) = pair
+            place = f"{source_at} and {target_at}"
+            line = source
+            try:
+                at, blank = source_at, is_blank(read_line(source, source_at))
+                at, line = target_at, target
+                blank |= is_blank(read_line(target, target_at))
+            except MalformedLine as error:
+                yield Line(at, error.expected, line)
+                continue
+            if blank:
+                both = source.rstrip() + b" | " + target.rstrip()
+                yield Line(place, _EXPECTED, both)
+            else:
+                yield Line(place, None)
+        if counts[0] != counts[1]:
+            raise RecipeError(
+                f"{self.key}: {_names(self.sources)} and "
+                f"{_names(self.targets)} are to have as many lines. "
+                f"Received: {counts[0]:,} and {counts[1]:,}"
+            )
+
+    def _lines_of(
+        self, paths: list[Path], side: str
+    ) -> Iterator[tuple[str, bytes]]:
+        for path in paths:
+            for number, line in lines_of(path, f"{self.key}.{side}"):
+                yield f"{path}, line {number}", line
+
+
+def _texts(paths: list[Path]) -> Any:
+    # A byte order mark would be a token.
+    lines = text_lines(paths)
+    return lines.map(lambda line: tf.strings.regex_replace(line, "^\ufeff", ""))
+
+
+def _names(paths: list[Path]) -> str:
+    return ", ".join(map(str, paths))
