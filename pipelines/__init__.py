@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from keras_recurrent.pipelines.batching import (
         training_batches as training_batches,
     )
-    from keras_recurrent.pipelines.error_rate import ErrorRates as ErrorRates
-    from keras_recurrent.pipelines.error_rate import error_rates as error_rates
     from keras_recurrent.pipelines.evaluation import evaluate as evaluate
+    from keras_recurrent.pipelines.measures import ErrorRates as ErrorRates
+    from keras_recurrent.pipelines.measures import error_rates as error_rates
     from keras_recurrent.pipelines.predictor import Predictor as Predictor
     from keras_recurrent.pipelines.predictor import (
         load_predictor as load_predictor,
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 # Where each public name lives.
 _MODULES = {
-    "ErrorRates": "error_rate",
+    "ErrorRates": "measures",
     "Predictor": "predictor",
     "Recipe": "recipe",
     "RecipeError": "recipe_file",
     "Run": "run",
     "RunError": "run",
     "Vocabulary": "vocabulary",
-    "error_rates": "error_rate",
+    "error_rates": "measures",
     "evaluate": "evaluation",
     "group_references": "sources",
     "load_pairs": "sources",

@@ -1,16 +1,24 @@
-"""Error rates of a trained run on the test split."""
+"""How good a trained run is on its test sets, or on others."""
 
 import json
 import time
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from rich.progress import track
 from rich.table import Table
 
-from keras_recurrent.pipelines.error_rate import ErrorRates, error_rates
 from keras_recurrent.pipelines.files import whole_file
+from keras_recurrent.pipelines.hypotheses import hypotheses_of
+from keras_recurrent.pipelines.measures import (
+    ErrorRates,
+    Measured,
+    Outputs,
+    error_rates,
+    get_measures,
+)
 from keras_recurrent.pipelines.plots import attention_figure
 from keras_recurrent.pipelines.predictor import Predictor, load_predictor
 from keras_recurrent.pipelines.recipe import DecodingConfig, EvaluationConfig
@@ -23,8 +31,12 @@ _PICTURED = 4
 
 
 class Evaluation(NamedTuple):
-    """Error rates and how they came about."""
+    """What was measured, and how it came about."""
 
+    name: str
+    """Of the test set."""
+    measured: dict[str, Measured]
+    """By the names that measures have in recipes."""
     rates: ErrorRates
     decoding: DecodingConfig
     names: EvaluationConfig
@@ -45,20 +57,17 @@ class Evaluation(NamedTuple):
         """For printing."""
         token, sequence = self.names.token, self.names.sequence
         rates, decoding = self.rates, self.decoding
+        which = "Test split" if self.name == "test" else self.name
         table = Table(
-            title=f"Test split: {rates.sequences:,} {sequence}s",
+            title=f"{which}: {rates.sequences:,} {sequence}s",
             caption=f"A {sequence} with several references is compared with "
             f"the closest one.{self._advice()}",
             min_width=70,
         )
         table.add_column("measure")
         table.add_column("value", justify="right")
-        table.add_row(
-            _title(token), f"{rates.token_error_rate:.2%}", style="bold"
-        )
-        table.add_row(
-            _title(sequence), f"{rates.sequence_error_rate:.2%}", style="bold"
-        )
+        for one in self.measured.values():
+            table.add_row(one.name, one.text(), style="bold")
         table.add_row(f"{token} edits", f"{rates.edits:,} of {rates.tokens:,}")
         table.add_row(
             f"wrong {sequence}s", f"{rates.wrong:,} of {rates.sequences:,}"
@@ -76,6 +85,10 @@ class Evaluation(NamedTuple):
         table.add_row("decoding time", f"{self.seconds:.0f} s")
         return table
 
+    def signatures(self) -> list[str]:
+        """Say of each measure how it was measured."""
+        return [f"{m.name}: {m.signature}" for m in self.measured.values()]
+
     def _advice(self) -> str:
         if not self.long_references:
             return ""
@@ -89,68 +102,116 @@ def evaluate(run: Run) -> Evaluation:
     """Decode the test split and compare it with its references.
 
     Writes to the run folder the numbers (`evaluation.json`), all predictions
-    (`predictions.tsv`, as `text_lines` says) and a picture of the attention
-    for some sources.
+    (`predictions.tsv`, as `text_lines` says), all hypotheses with their scores
+    and alignments (`nbest.jsonl`), and a picture of the attention for some
+    sources.
+    """
+    return evaluate_pairs(run, "test", load_pairs(run.recipe.data, "test"))
+
+
+def evaluate_pairs(run: Run, name: str, pairs: tf.data.Dataset) -> Evaluation:
+    """Decode the sources of some pairs and compare with their targets.
+
+    Args:
+        run: A trained run.
+        name: Of the test set; what is written has it in its name, unless it is
+            that of the test split. See `evaluate`.
+        pairs: As from `load_pairs`.
+
+    Raises:
+        RecipeError: more hypotheses are to be kept than there are.
     """
     config = run.recipe.evaluation
-    predictor = load_predictor(run)
-    references = group_references(load_pairs(run.recipe.data, "test"))
+    predictor = load_predictor(run, config.n_best)
+    references = group_references(pairs)
     sources = list(references)[: config.max_examples]
     # Batches of like lengths need little padding.
     lengths = predictor.source.tokenize(sources).row_lengths().numpy()
     sources = [sources[i] for i in np.argsort(lengths, kind="stable")]
     began = time.perf_counter()
-    predictions, scores, truncated = _predict(predictor, sources)
-    expected = [
-        predictor.target.tokenize(references[source]).to_list()
-        for source in sources
-    ]
+    hypotheses = _decode(predictor, sources, references)
+    seconds = round(time.perf_counter() - began, 1)
+    predictions = [one["hypotheses"][0]["text"] for one in hypotheses]
+    outputs = Outputs(
+        predictions,
+        [references[source] for source in sources],
+        predictor.target.words,
+    )
+    every = [text for source in sources for text in references[source]]
     evaluation = Evaluation(
-        error_rates(predictor.target.tokenize(predictions).to_list(), expected),
+        name,
+        {
+            key: measure.measure(outputs, config.resamples)
+            for key, measure in get_measures(config).items()
+        },
+        _rates(outputs),
         run.recipe.decoding,
         config,
-        round(time.perf_counter() - began, 1),
-        truncated,
-        np.array([1 + len(tokens) for group in expected for tokens in group]),
+        seconds,
+        sum(one["truncated"] for one in hypotheses),
+        1 + predictor.target.tokenize(every).row_lengths().numpy(),
     )
+    files = run.evaluation_files(name)
     with (
-        whole_file(run.predictions) as draft,
+        whole_file(files.predictions) as draft,
         draft.open("w", encoding="utf-8", newline="\n") as file,
     ):
         columns = ["source", "prediction", "score", "references"]
         file.write(join_columns(columns))
-        for source, prediction, score in zip(
-            sources, predictions, scores, strict=True
-        ):
-            columns = [source, prediction, f"{score:.3f}", *references[source]]
-            file.write(join_columns(columns))
-    _picture_attention(run, predictor, sources)
+        for one in hypotheses:
+            best = one["hypotheses"][0]
+            file.write(
+                join_columns(
+                    [
+                        one["source"],
+                        best["text"],
+                        f"{best['score']:.3f}",
+                        *one["references"],
+                    ]
+                )
+            )
+    with (
+        whole_file(files.hypotheses) as draft,
+        draft.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        for one in hypotheses:
+            file.write(json.dumps(one, ensure_ascii=False) + "\n")
+    _picture_attention(files.attention_picture, predictor, sources)
     # Last: whoever finds it knows that the rest is there too.
-    with whole_file(run.evaluation) as draft:
+    with whole_file(files.numbers) as draft:
         summary = json.dumps(_summary(evaluation), indent=2)
         draft.write_text(summary + "\n", encoding="utf-8")
     return evaluation
 
 
-def _predict(
-    predictor: Predictor, sources: list[str]
-) -> tuple[list[str], list[float], int]:
-    """Return the predictions, their scores, and how many were cut off."""
-    predictions: list[str] = []
-    scores: list[float] = []
-    truncated = 0
+def _decode(
+    predictor: Predictor, sources: list[str], references: dict[str, list[str]]
+) -> list[dict[str, Any]]:
+    """Return what `nbest.jsonl` says of each source."""
+    found: list[dict[str, Any]] = []
     starts = range(0, len(sources), _BATCH_SIZE)
     for start in track(starts, f"Decoding {len(sources):,} sources"):
-        batch = tf.constant(sources[start : start + _BATCH_SIZE])
-        outputs = predictor(batch)
-        predictions += [p.decode() for p in outputs["predictions"].numpy()]
-        scores += outputs["scores"].numpy().tolist()
-        truncated += int(outputs["truncated"].numpy().sum())
-    return predictions, scores, truncated
+        batch = sources[start : start + _BATCH_SIZE]
+        for source, one in zip(
+            batch, hypotheses_of(predictor, batch), strict=True
+        ):
+            found.append(
+                {"source": source, "references": references[source], **one}
+            )
+    return found
+
+
+def _rates(outputs: Outputs) -> ErrorRates:
+    flat = [text for choices in outputs.references for text in choices]
+    tokens = iter(outputs.tokenize(flat))
+    return error_rates(
+        outputs.tokenize(outputs.predictions),
+        [[next(tokens) for _ in choices] for choices in outputs.references],
+    )
 
 
 def _picture_attention(
-    run: Run, predictor: Predictor, sources: list[str]
+    path: Path, predictor: Predictor, sources: list[str]
 ) -> None:
     """Draw sources spread evenly over all lengths."""
     count = min(_PICTURED, len(sources))
@@ -163,7 +224,7 @@ def _picture_attention(
         _labels(predictor.target.tokenize(outputs["predictions"])),
         outputs["alignments"].numpy(),
     )
-    with whole_file(run.attention_picture) as draft:
+    with whole_file(path) as draft:
         figure.savefig(draft)
 
 
@@ -174,19 +235,23 @@ def _labels(tokens: tf.RaggedTensor) -> list[list[str]]:
 def _summary(evaluation: Evaluation) -> dict:
     rates, names = evaluation.rates, evaluation.names
     return {
+        "name": evaluation.name,
         "token": names.token,
         "sequence": names.sequence,
         "token_error_rate": rates.token_error_rate,
         "sequence_error_rate": rates.sequence_error_rate,
         **rates._asdict(),
+        "measures": {
+            key: {
+                "value": one.value,
+                "interval": one.interval,
+                "signature": one.signature,
+            }
+            for key, one in evaluation.measured.items()
+        },
         "truncated": evaluation.truncated,
         "long_references": evaluation.long_references,
         "references": len(evaluation.reference_lengths),
         "decoding": evaluation.decoding.model_dump(),
         "seconds": evaluation.seconds,
     }
-
-
-def _title(name: str) -> str:
-    """Name an error rate: `phoneme` gives `phoneme error rate (PER)`."""
-    return f"{name} error rate ({name[0].upper()}ER)"

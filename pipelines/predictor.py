@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_recurrent.models import Constraints, Seq2Seq
 from keras_recurrent.pipelines.recipe import DecodingConfig
+from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.run import Run
 from keras_recurrent.pipelines.vocabulary import (
     Vocabulary,
@@ -25,6 +26,8 @@ class Predictor(tf.Module):
         source: Vocabulary of what it reads.
         target: Vocabulary of what it writes.
         decoding: Settings of the beam search.
+        n_best: How many hypotheses of each text `best` returns, at most the
+            beam width.
 
     Call arguments:
         text: (N,), strings in UTF-8.
@@ -45,15 +48,33 @@ class Predictor(tf.Module):
         source: Vocabulary,
         target: Vocabulary,
         decoding: DecodingConfig,
+        n_best: int = 1,
     ) -> None:
         super().__init__()
         self.model = model
         self.source = source
         self.target = target
         self.decoding = decoding
+        self.n_best = n_best
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "text")])
     def __call__(self, text: Any) -> dict[str, Any]:
+        best = self._hypotheses(text, 1)
+        del best["lengths"]
+        return {name: value[:, 0] for name, value in best.items()}
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "text")])
+    def best(self, text: Any) -> dict[str, Any]:
+        """Decode texts (N,) to the `n_best` K hypotheses of each, best first.
+
+        Returns:
+            What a call returns, with an axis more: predictions (N, K) and so
+            on; and "lengths" (N, K), how many tokens they have. Where there are
+            fewer hypotheses, the last have the score minus infinity.
+        """
+        return self._hypotheses(text, self.n_best)
+
+    def _hypotheses(self, text: Any, n_best: int) -> dict[str, Any]:
         count = tf.shape(text)[0]
         # Neither recurrent layers nor beam search run for 0 rows or steps: a
         # batch without texts gets one, and sources at least one step.
@@ -66,32 +87,47 @@ class Predictor(tf.Module):
             max_length=self.decoding.max_length,
             length_penalty=self.decoding.length_penalty,
             coverage_penalty=self.decoding.coverage_penalty,
-            n_best=1,
+            n_best=n_best,
             constraints=Constraints(
                 min_length=self.decoding.min_length,
                 no_repeat_ngram=self.decoding.no_repeat_ngram,
             ),
         )
-        empty = ids.row_lengths() == 0
-        best = hypotheses.ids[:, 0]
-        ended = tf.reduce_any(best == self.target.end_id, axis=1)
-        predictions = self.target.decode(best)
+        empty = (ids.row_lengths() == 0)[:, tf.newaxis]  # (N, 1)
+        ended = tf.reduce_any(hypotheses.ids == self.target.end_id, axis=-1)
+        predictions = self.target.decode(hypotheses.ids)  # (N, K)
         return {
             "predictions": tf.where(empty, "", predictions)[:count],
-            "scores": tf.where(empty, 0.0, hypotheses.log_probs[:, 0])[:count],
+            "scores": tf.where(empty, 0.0, hypotheses.log_probs)[:count],
             "truncated": ~(ended | empty)[:count],
+            "lengths": tf.where(empty, 0, hypotheses.lengths)[:count],
             "alignments": tf.where(
-                empty[:, tf.newaxis, tf.newaxis],
+                empty[..., tf.newaxis, tf.newaxis],
                 0.0,
-                hypotheses.alignments[:, 0],
+                hypotheses.alignments,
             )[:count],
         }
 
 
-def load_predictor(run: Run) -> Predictor:
-    """Load the best model of a run, its vocabularies and its settings."""
+def load_predictor(run: Run, n_best: int = 1) -> Predictor:
+    """Load the best model of a run, its vocabularies and its settings.
+
+    Args:
+        run: A trained run.
+        n_best: As in `Predictor`.
+
+    Raises:
+        RecipeError: `n_best` is more than the beam width.
+    """
+    decoding = run.recipe.decoding
+    if n_best > decoding.beam_width:
+        raise RecipeError(
+            f"{n_best} hypotheses were asked for, more than "
+            f"decoding.beam_width={decoding.beam_width}"
+        )
     return Predictor(
         keras.saving.load_model(run.model, compile=False),
         *load_vocabularies(run),
-        run.recipe.decoding,
+        decoding,
+        n_best,
     )

@@ -104,6 +104,17 @@ FilePaths = FilePath | list[FilePath]
 Choices = Annotated[tuple[T, ...], Field(strict=False, min_length=1)]
 
 
+MeasureName = Literal[
+    "token_error_rate",
+    "sequence_error_rate",
+    "character_error_rate",
+    "exact_match",
+    "bleu",
+    "chrf",
+    "ter",
+]
+
+
 class Section(pydantic.BaseModel):
     """A part of a recipe: immutable, no unknown keys, no silent conversions."""
 
@@ -336,6 +347,15 @@ class EvaluationConfig(Section):
     """Name of a target token, as in "phoneme error rate"."""
     sequence: str = "sequence"
     """Name of a whole target, as in "word error rate"."""
+    measures: Choices[MeasureName] = ("token_error_rate", "sequence_error_rate")
+    """What to measure: also `character_error_rate`, `exact_match`, and of
+    sacrebleu `bleu`, `chrf` and `ter` (translation edit rate)."""
+    tokenize: Literal["13a", "intl", "zh", "char", "none"] = "13a"
+    """How BLEU splits texts; `none` for what is tokenized already."""
+    resamples: NonNegativeInt = 1000
+    """From how many samples of the sentences intervals are told; 0: none."""
+    n_best: PositiveInt = 1
+    """How many hypotheses to keep of each source, at most the beam width."""
     max_examples: PositiveInt | None = None
     """Evaluate the first sources only; null evaluates all."""
 

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import filelock
 
@@ -17,6 +17,15 @@ from keras_recurrent.pipelines.recipe import Recipe, load_recipe
 
 # Beginnings of keys that say how results are used, not how they are made.
 _FREE = ("training.patience", "decoding.", "evaluation.")
+
+
+class EvaluationFiles(NamedTuple):
+    """What the evaluation of a test set writes."""
+
+    numbers: Path
+    predictions: Path
+    hypotheses: Path
+    attention_picture: Path
 
 
 class Run:
@@ -43,11 +52,12 @@ class Run:
         self.metrics = folder / "metrics.jsonl"
         self.events = folder / "events"
         self.model = folder / "model.keras"
-        self.evaluation = folder / "evaluation.json"
-        self.predictions = folder / "predictions.tsv"
         self.training_picture = folder / "pictures" / "training.png"
-        self.attention_picture = folder / "pictures" / "attention.png"
         self.export = folder / "export"
+        test = self.evaluation_files("test")
+        self.evaluation = test.numbers
+        self.predictions = test.predictions
+        self.attention_picture = test.attention_picture
 
     @classmethod
     def create(cls, recipe: Recipe, folder: str | Path) -> Self:
@@ -125,6 +135,20 @@ class Run:
             yield
         finally:
             lock.release()
+
+    def evaluation_files(self, name: str) -> EvaluationFiles:
+        """Return where the evaluation of a test set is.
+
+        Args:
+            name: Of the test set, `"test"` of the test split.
+        """
+        suffix = "" if name == "test" else f".{name}"
+        return EvaluationFiles(
+            self.folder / f"evaluation{suffix}.json",
+            self.folder / f"predictions{suffix}.tsv",
+            self.folder / f"nbest{suffix}.jsonl",
+            self.folder / "pictures" / f"attention{suffix}.png",
+        )
 
     def vocabulary_digests(self) -> dict[str, str]:
         """What tells whether the vocabularies are still the same."""

@@ -198,6 +198,16 @@ class Vocabulary(tf.Module):
         )
         return words.with_values(starts.with_values(tokens)).merge_dims(1, 2)
 
+    def words(self, texts: Any) -> list[list[bytes]]:
+        """Split texts (B,) into what errors are counted in.
+
+        Tokens, or of subwords the words: pieces are not what anyone wants to
+        be right.
+        """
+        if self._pairs is None:
+            return self.tokenize(texts).to_list()
+        return split_texts(texts, self.split, self.case).to_list()
+
     def encode(self, texts: Any) -> tf.RaggedTensor:
         """Turn texts (B,) into ids (B, None), int32, without special tokens."""
         if self._pairs is None:

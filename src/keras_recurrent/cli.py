@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import warnings
+from enum import StrEnum
 from itertools import takewhile
 from pathlib import Path
 from shlex import quote
@@ -14,6 +15,14 @@ from typer.core import TyperCommand, TyperGroup
 
 from keras_recurrent import commands
 from keras_recurrent.version import __version__
+
+
+class Layout(StrEnum):
+    """How `predict` prints."""
+
+    tsv = "tsv"
+    text = "text"
+    jsonl = "jsonl"
 
 
 class _Commands(TyperGroup):
@@ -179,18 +188,59 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--files",
+            metavar="FILE",
+            help="Other pairs to measure it on: a tab-separated file, JSON "
+            "lines or TFRecord. Can be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    parallel: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            "--parallel",
+            metavar="SOURCES TARGETS",
+            help="The same, as two files with a line for each pair.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Measure the error rates of a trained model on the test split.
+    """Measure a trained model on the test sets of its recipe.
 
-    Also writes all predictions and a picture of the attention.
+    Also writes all predictions, hypotheses with scores and alignments, and a
+    picture of the attention.
     """
-    commands.evaluate(run, overrides or ())
+    commands.evaluate(run, overrides or (), files or (), parallel)
+
+
+@app.command(epilog="Example: keras-recurrent compare runs/gru runs/lstm")
+def compare(
+    one: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run, evaluated.")
+    ],
+    other: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="Another, on the same test set."),
+    ],
+    name: Annotated[
+        str, typer.Option("--set", metavar="NAME", help="The test set.")
+    ] = "test",
+) -> None:
+    """Tell whether a run is better than another, or only luckier.
+
+    By the measures of the first one's recipe.
+    """
+    commands.compare(one, other, name)
 
 
 @app.command(
     cls=_TextsCommand,
     epilog="Examples: keras-recurrent predict runs/demo hello world; "
-    "keras-recurrent predict runs/demo decoding.beam_width=1 < words.txt",
+    "keras-recurrent predict runs/demo decoding.beam_width=1 < words.txt; "
+    "keras-recurrent predict runs/demo --n-best 3 --scores --input words.txt",
 )
 def predict(
     run: RunFolder,
@@ -205,15 +255,57 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            help="Read the lines of a file, plain or gzipped (.gz).",
+            show_default=False,
+        ),
+    ] = None,
+    n_best: Annotated[
+        int,
+        typer.Option(
+            "--n-best",
+            metavar="N",
+            min=1,
+            help="Results of each text, at most decoding.beam_width.",
+        ),
+    ] = 1,
+    scores: Annotated[
+        bool,
+        typer.Option("--scores", help="Add the log-probability of a result."),
+    ] = False,
+    alignments: Annotated[
+        bool,
+        typer.Option(
+            "--alignments",
+            help="Add i-j for each token j of a result that attended most to "
+            "token i of the text.",
+        ),
+    ] = False,
+    layout: Annotated[
+        Layout,
+        typer.Option(
+            "--format",
+            help="tsv: text, tab, result; text: results alone; jsonl: an "
+            "object with all of it for each text.",
+        ),
+    ] = Layout.tsv,
 ) -> None:
     """Print what a trained model makes of texts: text, tab, result.
 
-    Texts are lines of UTF-8 without tabs, and so are results.
+    Texts are lines of UTF-8 without tabs, and so are results, in the same
+    order.
     """
     given = text or []
     overrides = [t for t in given if re.match(r"decoding\.\w+=", t)]
     arguments = [os.fsencode(t) for t in given if t not in overrides]
-    commands.predict(run, overrides, arguments)
+    if file is not None and arguments:
+        _fail("Give texts or --input, not both.", 2)
+    columns = commands.Columns(layout.value, scores, alignments)
+    commands.predict(run, overrides, arguments, file, n_best, columns)
 
 
 @app.command(

@@ -1,13 +1,43 @@
 """What the commands do: load, run, print. TensorFlow is imported as needed."""
 
+import gzip
+import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
+
+
+class Columns(NamedTuple):
+    """What `predict` prints of a text."""
+
+    format: str
+    """`tsv`, text and result; `text`, the result alone; `jsonl`, all."""
+    scores: bool
+    """Whether the log-probability of a result follows it."""
+    alignments: bool
+    """Whether its alignment follows, see `hypotheses_of`."""
+
+    def rows(self, text: str, found: dict[str, Any]) -> str:
+        """Return the lines of a text, one for each of its hypotheses."""
+        from keras_recurrent.pipelines.text_lines import join_columns
+
+        if self.format == "jsonl":
+            line = json.dumps({"source": text, **found}, ensure_ascii=False)
+            return f"{line}\n"
+        lines = []
+        for one in found["hypotheses"]:
+            columns = [text] if self.format == "tsv" else []
+            columns.append(one["text"])
+            if self.scores:
+                columns.append(f"{one['score']:.4f}")
+            if self.alignments:
+                columns.append(one["alignment"])
+            lines.append(join_columns(columns))
+        return "".join(lines)
 
 
 def train(recipe: Path, overrides: Sequence[str], folder: Path | None) -> None:
@@ -43,57 +73,123 @@ def tune(recipe: Path, overrides: Sequence[str], folder: Path | None) -> None:
     print(f"Next: keras-recurrent train {run.best} --run {run.folder}")
 
 
-def evaluate(folder: Path, overrides: Sequence[str]) -> None:
-    """Measure a trained model on the test split."""
+def evaluate(
+    folder: Path,
+    overrides: Sequence[str],
+    files: Sequence[Path] = (),
+    parallel: tuple[Path, Path] | None = None,
+) -> None:
+    """Measure a trained model on the test sets of its recipe, or on files."""
     run = _open_run(folder, overrides, ("decoding", "evaluation"))
     load_tensorflow()
     from rich.console import Console
 
-    from keras_recurrent.pipelines.evaluation import evaluate
+    from keras_recurrent.pipelines.evaluation import evaluate_pairs
+    from keras_recurrent.pipelines.recipe import ParallelFiles
+    from keras_recurrent.pipelines.sources import (
+        load_pairs,
+        source_of_files,
+    )
 
-    Console().print(evaluate(run).table())
-    print(f"Predictions: {run.predictions}")
-    print(f"Picture: {run.attention_picture}")
+    data = run.recipe.data
+    specs: list[Any] = list(files)
+    if parallel is not None:
+        source, target = parallel
+        specs.append(ParallelFiles(source=source, target=target))
+    sets = {
+        (spec if isinstance(spec, Path) else spec.source).name: spec
+        for spec in specs
+    }
+    for name in sets or ("test", *data.tests):
+        if sets:
+            pairs = source_of_files(data, sets[name], name).pairs()
+        else:
+            pairs = load_pairs(data, name)
+        evaluation = evaluate_pairs(run, name, pairs)
+        Console().print(evaluation.table())
+        for line in evaluation.signatures():
+            print(line)
+        written = run.evaluation_files(name)
+        print(f"Predictions: {written.predictions}")
+        print(f"Hypotheses: {written.hypotheses}")
+        print(f"Picture: {written.attention_picture}")
     print(f"Next: keras-recurrent predict {folder} TEXT")
 
 
+def compare(one: Path, other: Path, name: str) -> None:
+    """Tell whether one run is better than another, or only luckier."""
+    runs = [_open_run(folder, ()) for folder in (one, other)]
+    load_tensorflow()
+    from rich.console import Console
+
+    from keras_recurrent.pipelines.comparison import compare as compare_runs
+
+    Console().print(compare_runs(*runs, name).table())
+
+
 def predict(
-    folder: Path, overrides: Sequence[str], arguments: Sequence[bytes]
+    folder: Path,
+    overrides: Sequence[str],
+    arguments: Sequence[bytes],
+    file: Path | None,
+    n_best: int,
+    columns: Columns,
 ) -> None:
-    """Print what a model makes of texts, or of the lines of standard input."""
-    from keras_recurrent.pipelines.text_lines import (
-        join_columns,
-        read_single_column,
-    )
+    """Print what a model makes of texts, or of the lines of a file.
+
+    Args:
+        folder: Of a trained run.
+        overrides: Of `decoding`.
+        arguments: The texts; standard input or the file is read if empty.
+        file: To be read instead of standard input, also gzipped.
+        n_best: How many results to print of each text.
+        columns: What to print of a result.
+    """
+    from keras_recurrent.pipelines.text_lines import read_single_column
 
     run = _open_run(folder, overrides)
+    where = "standard input" if file is None else str(file)
     texts: Iterable[str] = list(read_single_column(arguments, "text"))
     if not arguments:
-        texts = read_single_column(sys.stdin.buffer, "standard input, line")
+        texts = read_single_column(_lines(file), f"{where}, line")
     load_tensorflow()
-    import tensorflow as tf
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
+    from keras_recurrent.pipelines.hypotheses import hypotheses_in_order
     from keras_recurrent.pipelines.predictor import load_predictor
 
-    predictor = load_predictor(run)
+    predictor = load_predictor(run, n_best)
     # At a terminal every line is answered at once.
-    size = 1 if not arguments and sys.stdin.isatty() else 256
+    at_once = not arguments and file is None and sys.stdin.isatty()
     count = truncated = 0
-    for batch in _batched(texts, size):
-        outputs = predictor(tf.constant(batch))
-        predictions = [p.decode() for p in outputs["predictions"].numpy()]
-        rows = map(join_columns, zip(batch, predictions, strict=True))
-        # As UTF-8, whatever the terminal's encoding is, as it was read.
-        typer.echo("".join(rows).encode(), nl=False)
-        count += len(batch)
-        truncated += int(outputs["truncated"].numpy().sum())
+    with Progress(
+        TextColumn("{task.completed:,.0f} texts"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=at_once or sys.stdout.isatty() or not sys.stderr.isatty(),
+    ) as progress:
+        task = progress.add_task("", total=None)
+        for text, found in hypotheses_in_order(predictor, texts, at_once):
+            # As UTF-8, whatever the terminal's encoding is, as it was read.
+            typer.echo(columns.rows(text, found).encode(), nl=False)
+            count += 1
+            truncated += found["truncated"]
+            progress.advance(task)
     if not count:
-        say("Standard input was empty: nothing to predict.")
+        what = "Standard input" if file is None else str(file)
+        say(f"{what} was empty: nothing to predict.")
     if truncated:
         say(
             f"{truncated:,} of {count:,} results were cut at "
             f"decoding.max_length={run.recipe.decoding.max_length} tokens."
         )
+
+
+def _lines(file: Path | None) -> Iterable[bytes]:
+    if file is None:
+        return sys.stdin.buffer
+    return (gzip.open if file.suffix == ".gz" else open)(file, "rb")
 
 
 def export(folder: Path, directory: Path, overrides: Sequence[str]) -> None:
@@ -155,9 +251,3 @@ def load_tensorflow() -> None:
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
-
-
-def _batched(lines: Iterable[str], size: int) -> Iterator[list[str]]:
-    lines = iter(lines)
-    while batch := list(islice(lines, size)):
-        yield batch

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_recurrent.pipelines.error_rate import error_rates
+from keras_recurrent.pipelines.measures import error_rates
 
 
 def edit_distance(a, b):

@@ -1,11 +1,11 @@
 """Token and sequence error rates against one or several references."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
-Tokens = Sequence[str]
+Tokens = Sequence[Hashable]
 
 
 class ErrorRates(NamedTuple):

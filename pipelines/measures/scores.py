@@ -1,0 +1,60 @@
+"""Scores of translations, by sacrebleu."""
+
+from typing import Any
+
+from sacrebleu.significance import PairedTest
+
+from keras_recurrent.pipelines.measures.measure import Measured, Outputs
+
+
+class Score:
+    """A score of sacrebleu, from 0 to 100, over all of a text.
+
+    Args:
+        metric: One of its metrics.
+    """
+
+    def __init__(self, metric: Any) -> None:
+        self.metric = metric
+
+    def measure(self, outputs: Outputs, resamples: int) -> Measured:
+        # One sample is none.
+        score = self.metric.corpus_score(
+            list(outputs.predictions),
+            _streams(outputs),
+            n_bootstrap=resamples or 1,
+        )
+        interval = None
+        if resamples:
+            interval = (score._mean - score._ci, score._mean + score._ci)
+        return Measured(
+            score.name,
+            score.score,
+            interval,
+            False,
+            str(self.metric.get_signature()),
+        )
+
+    def compare(self, one: Outputs, other: Outputs, resamples: int) -> float:
+        systems = {"one": one, "other": other}
+        test = PairedTest(
+            [(name, list(o.predictions)) for name, o in systems.items()],
+            {"score": self.metric},
+            _streams(one),
+            test_type="bs",
+            n_samples=resamples,
+        )
+        results: Any = test()[1]
+        return results["score"][1].p_value
+
+
+def _streams(outputs: Outputs) -> Any:
+    """Return the first reference of all sentences, then the second, …"""
+    most = max(map(len, outputs.references))
+    return [
+        [
+            choices[number] if number < len(choices) else None
+            for choices in outputs.references
+        ]
+        for number in range(most)
+    ]
