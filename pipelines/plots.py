@@ -78,6 +78,25 @@ def training_figure(history: Sequence[dict[str, Any]]) -> Figure:
     return figure
 
 
+def lengths_figure(lengths: np.ndarray) -> Figure:
+    """Draw how many sources and targets have how many tokens.
+
+    Args:
+        lengths: (N, 2).
+    """
+    figure = Figure(figsize=(7, 3.5), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    # A bar for each length, up to what 99 % have; the rest is in the last.
+    longest = max(1, int(np.quantile(lengths, 0.99, method="inverted_cdf")))
+    bins = (np.arange(longest + 2) - 0.5).tolist()
+    for side, label in enumerate(("source", "target")):
+        shown = np.minimum(lengths[:, side], longest)
+        axes.hist(shown, bins, alpha=0.6, label=label)
+    axes.set(xlabel=f"tokens ({longest}: or more)", ylabel="pairs")
+    axes.legend()
+    return figure
+
+
 def gates_figure(
     tokens: Sequence[str], gates: Mapping[str, np.ndarray]
 ) -> Figure:

@@ -27,10 +27,9 @@ from keras_recurrent.pipelines.recipe import (
 )
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.sources import fingerprint, load_pairs
-from keras_recurrent.pipelines.text.counting import TokenCounts
+from keras_recurrent.pipelines.text.counting import TokenCounts, count_tokens
 from keras_recurrent.pipelines.vocabulary import (
     Vocabulary,
-    count_tokens,
     load_vocabularies,
 )
 from keras_recurrent.version import __version__

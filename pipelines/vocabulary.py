@@ -12,16 +12,12 @@ import tensorflow as tf
 from keras_recurrent.pipelines.recipe import VocabularyConfig
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.text.byte_pairs import SPACE, BytePairs, Pieces
-from keras_recurrent.pipelines.text.counting import TokenCounts
+from keras_recurrent.pipelines.text.counting import TokenCounts, count_tokens
 from keras_recurrent.pipelines.text.learn_byte_pairs import learn_byte_pairs
 from keras_recurrent.pipelines.text.splitting import (
-    cleaned,
-    join_characters,
-    join_punctuation,
-    join_words,
-    split_characters,
-    split_punctuation,
-    split_words,
+    SPLITS,
+    check_splitting,
+    split_texts,
 )
 
 # The special ids come first, in this order. None of them is the id of a token
@@ -31,15 +27,6 @@ _SPECIALS = ("", "[UNK]", "", "")  # as decoded
 _ESCAPES = {"\\": r"\\", "\n": r"\n", "\r": r"\r"}
 
 
-# How texts are split, and joined again, by the name in the recipe. Subwords are
-# made of words.
-_SPLITS = {
-    "characters": (split_characters, join_characters),
-    "words": (split_words, join_words),
-    "punctuation": (split_punctuation, join_punctuation),
-    "subwords": (split_words, join_characters),
-}
-_CASES = ("keep", "upper", "lower")
 # Of subwords, if nothing is said.
 _SUBWORDS = 8000
 
@@ -242,7 +229,7 @@ class Vocabulary(tf.Module):
 
     def decode(self, ids: Any) -> tf.Tensor:
         """Turn ids (..., L) into texts (...); stop at the first end."""
-        _, join = _SPLITS[self.split]
+        _, join = SPLITS[self.split]
         texts = join(self.decode_tokens(ids))
         if self._pairs is not None:
             texts = tf.strings.strip(
@@ -294,33 +281,3 @@ def load_vocabularies(run: Run) -> tuple[Vocabulary, Vocabulary]:
         load(run.source_vocabulary, run.recipe.source),
         load(run.target_vocabulary, run.recipe.target),
     )
-
-
-def split_texts(texts: Any, split: str, case: str) -> tf.RaggedTensor:
-    """Split texts (B,) into tokens, or words of subwords; see `Vocabulary`."""
-    return _SPLITS[split][0](cleaned(texts, case))
-
-
-def count_tokens(
-    counts: TokenCounts, texts: Any, split: str, case: str
-) -> None:
-    """Add the tokens of texts (B,), or the words that have subwords."""
-    check_splitting(split, case)
-    counts.add(split_texts(texts, split, case).flat_values)
-
-
-def check_splitting(split: str, case: str) -> None:
-    """Refuse what is none of the ways.
-
-    Raises:
-        ValueError: it is another one.
-    """
-    for name, value, choices in (
-        ("split", split, tuple(_SPLITS)),
-        ("case", case, _CASES),
-    ):
-        if value not in choices:
-            raise ValueError(
-                f"`{name}` must be one of {', '.join(choices)}. "
-                f"Received: {value!r}"
-            )

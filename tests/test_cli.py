@@ -3,6 +3,7 @@
 Tests `__main__.py` and `commands.py`.
 """
 
+import gzip
 import json
 import os
 import re
@@ -18,7 +19,16 @@ from typer.testing import CliRunner
 
 from keras_recurrent import __version__, cli
 
-COMMANDS = ("demo", "train", "tune", "evaluate", "predict", "export")
+COMMANDS = (
+    "demo",
+    "data",
+    "train",
+    "tune",
+    "evaluate",
+    "compare",
+    "predict",
+    "export",
+)
 
 
 def call(*arguments, **kwargs):
@@ -159,7 +169,7 @@ def test_predict_nothing(trained):
 
 
 def test_texts_that_begin_with_a_hyphen(trained):
-    for text in ("-5 dogs", "--n-best", "-h"):
+    for text in ("-5 dogs", "--beams", "-h"):
         result = call("predict", trained, text)
         assert (result.exit_code, result.stdout) == (2, "")
         (line,) = result.stderr.splitlines()
@@ -201,6 +211,109 @@ def test_other_settings_for_decoding(trained, tmp_path):
     # The run keeps its own.
     recipe = (tmp_path / "run" / "recipe.yaml").read_text()
     assert recipe == (trained / "recipe.yaml").read_text()
+
+
+def test_predict_with_scores_and_alignments(trained, tmp_path):
+    lines = ["abca", "d", "", "bc"] * 3
+    plain = tmp_path / "texts.txt"
+    plain.write_text("".join(f"{line}\n" for line in lines))
+    packed = tmp_path / "texts.txt.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+
+    def rows(*options):
+        result = call("predict", trained, *options)
+        assert result.exit_code == 0, result.output
+        return [row.split("\t") for row in result.output.split("\n")[:-1]]
+
+    expected = rows("--input", plain)
+    assert [source for source, _ in expected] == lines
+    found = rows(
+        "--input", packed, "--n-best", 2, "--scores", "--alignments"
+    )  # fmt: skip
+    assert len(found) == 2 * len(lines)
+    assert [row[:2] for row in found[::2]] == expected
+    for best, other in zip(found[::2], found[1::2], strict=True):
+        assert best[0] == other[0]
+        assert 0 >= float(best[2]) >= float(other[2])
+        assert len(best[3].split()) == len(best[1].split())
+
+    texts = rows("--format", "text", *lines[:2])
+    assert [row[0] for row in texts] == [row[1] for row in expected[:2]]
+    objects = call("predict", trained, "--format", "jsonl", *lines[:2]).output
+    for line, (source, prediction) in zip(
+        objects.splitlines(), expected, strict=False
+    ):
+        one = json.loads(line)
+        assert one["source"] == source
+        assert one["hypotheses"][0]["text"] == prediction
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--input", "{trained}/recipe.yaml", "a"], "not both"),
+        (["--n-best", "4", "a"], "more than decoding.beam_width=3"),
+        (["--input", "{trained}/none"], "none: No such file"),
+        (["--format", "xml", "a"], "xml"),
+    ],
+)
+def test_predict_options_that_do_not_fit(trained, options, message):
+    options = [option.format(trained=trained) for option in options]
+    result = call("predict", trained, *options)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_evaluate_on_files_and_compare(trained, letters, tmp_path):
+    runs = tmp_path / "one", tmp_path / "other"
+    for run in runs:
+        shutil.copytree(trained, run)
+    pairs = (letters / "validation.tsv").read_text().splitlines()
+    for column, side in enumerate(("letters", "names")):
+        lines = [f"{pair.split(chr(9))[column]}\n" for pair in pairs]
+        (tmp_path / side).write_text("".join(lines))
+    sides = tmp_path / "letters", tmp_path / "names"
+    whole = call("evaluate", runs[0], "--files", letters / "validation.tsv")
+    assert whole.exit_code == 0, whole.output
+    assert "validation.tsv: 40 words" in whole.output
+    halves = call("evaluate", runs[0], "--parallel", *sides)
+    assert halves.exit_code == 0, halves.output
+    names = ("validation.tsv", "letters")
+    numbers = [
+        json.loads((runs[0] / f"evaluation.{name}.json").read_text())
+        for name in names
+    ]
+    assert numbers[0]["edits"] == numbers[1]["edits"]
+    assert not (runs[0] / "evaluation.json").exists()
+
+    call("evaluate", runs[1], "--parallel", *sides, "decoding.beam_width=1")
+    result = call("compare", *runs, "--set", "letters")
+    assert result.exit_code == 0, result.output
+    assert "letters: 40 sources" in result.output
+    result = call("compare", *runs)
+    assert result.exit_code == 2
+    assert "has not been evaluated on 'test'" in result.output
+
+
+def test_data(letters, tmp_path):
+    picture = tmp_path / "lengths.png"
+    result = call(
+        "data",
+        letters / "letters.yaml",
+        "training.max_examples=100",
+        "--picture",
+        picture,
+        env={"COLUMNS": "100"},
+    )
+    assert result.exit_code == 0, result.output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert re.search(r"train . +100 . +source", result.output)
+    assert re.search(r"batches an epoch +. +7", result.output)
+    first = (letters / "train.tsv").read_text().splitlines()[0]
+    source, target = first.split("\t")
+    spelled = " ".join(source)
+    assert re.search(rf"source +. {source} +. {spelled}", result.output)
+    assert re.search(rf"target +. {target} +. {target}", result.output)
 
 
 def test_evaluate_and_export(trained, tmp_path):

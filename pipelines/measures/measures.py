@@ -30,7 +30,7 @@ def _measure(name: str, config: EvaluationConfig) -> Measure:
     from sacrebleu.metrics import BLEU, CHRF, TER
 
     if name == "bleu":
-        return Score(BLEU(tokenize=config.tokenize))
+        return Score(BLEU(tokenize=config.tokenize, force=True))
     return Score(CHRF() if name == "chrf" else TER())
 
 

@@ -26,10 +26,11 @@ class Score:
         )
         interval = None
         if resamples:
-            interval = (score._mean - score._ci, score._mean + score._ci)
+            mean, half = float(score._mean), float(score._ci)
+            interval = (mean - half, mean + half)
         return Measured(
             score.name,
-            score.score,
+            float(score.score),
             interval,
             False,
             str(self.metric.get_signature()),
@@ -44,8 +45,13 @@ class Score:
             test_type="bs",
             n_samples=resamples,
         )
-        results: Any = test()[1]
-        return results["score"][1].p_value
+        columns: Any = test()[1]
+        # It names the column itself, beside that of the systems.
+        (results,) = (v for name, v in columns.items() if name != "System")
+        # Of no difference at all it says that it is hardly by chance.
+        if results[0].score == results[1].score:
+            return 1.0
+        return results[1].p_value
 
 
 def _streams(outputs: Outputs) -> Any:

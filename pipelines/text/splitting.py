@@ -76,3 +76,36 @@ def split_punctuation(texts: Any) -> tf.RaggedTensor:
 def join_punctuation(tokens: Any) -> tf.Tensor:
     """Join what `split_punctuation` has made, (…, L), to (…)."""
     return tf.strings.regex_replace(join_words(tokens), f" ?{_JOINER} ?", "")
+
+
+# How texts are split, and joined again, by the name in the recipe. Subwords are
+# made of words.
+SPLITS = {
+    "characters": (split_characters, join_characters),
+    "words": (split_words, join_words),
+    "punctuation": (split_punctuation, join_punctuation),
+    "subwords": (split_words, join_characters),
+}
+CASES = ("keep", "upper", "lower")
+
+
+def split_texts(texts: Any, split: str, case: str) -> tf.RaggedTensor:
+    """Split texts (B,) into tokens, or words of subwords; see `Vocabulary`."""
+    return SPLITS[split][0](cleaned(texts, case))
+
+
+def check_splitting(split: str, case: str) -> None:
+    """Refuse what is none of the ways.
+
+    Raises:
+        ValueError: it is another one.
+    """
+    for name, value, choices in (
+        ("split", split, tuple(SPLITS)),
+        ("case", case, CASES),
+    ):
+        if value not in choices:
+            raise ValueError(
+                f"`{name}` must be one of {', '.join(choices)}. "
+                f"Received: {value!r}"
+            )

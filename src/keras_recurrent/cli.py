@@ -1,4 +1,7 @@
-"""The command line: what can be given, and what is said of mistakes."""
+"""The command line: what can be given, and what is said of mistakes.
+
+Longer than other files: it is what `--help` shows, command by command.
+"""
 
 import os
 import re
@@ -140,6 +143,24 @@ def demo(
     from keras_recurrent.demo import run_demo
 
     run_demo(run)
+
+
+@app.command(epilog="Example: keras-recurrent data examples/cmudict.yaml")
+def data(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    picture: Annotated[
+        Path,
+        typer.Option(
+            "--picture", metavar="FILE", help="Where to draw the lengths."
+        ),
+    ] = Path("lengths.png"),
+) -> None:
+    """Show what a model will eat: counts, lengths, padding, unknown tokens.
+
+    And ten pairs as the model will see them. Nothing is trained.
+    """
+    commands.data(recipe, overrides or (), picture)
 
 
 @app.command(

@@ -4,7 +4,7 @@ import gzip
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,6 +56,22 @@ def train(recipe: Path, overrides: Sequence[str], folder: Path | None) -> None:
     print(f"Model: {run.model}")
     print(f"Picture: {run.training_picture}")
     print(f"Next: keras-recurrent evaluate {run.folder}")
+
+
+def data(recipe: Path, overrides: Sequence[str], picture: Path) -> None:
+    """Show what a model will eat."""
+    from keras_recurrent.pipelines.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+    load_tensorflow()
+    from rich.console import Console
+
+    from keras_recurrent.pipelines.inspection import inspect
+
+    print("Reading the data ...", flush=True)
+    Console().print(inspect(loaded, picture).tables())
+    print(f"Picture: {picture}")
+    print(f"Next: keras-recurrent train {recipe}")
 
 
 def tune(recipe: Path, overrides: Sequence[str], folder: Path | None) -> None:
@@ -118,13 +134,13 @@ def evaluate(
 
 def compare(one: Path, other: Path, name: str) -> None:
     """Tell whether one run is better than another, or only luckier."""
-    runs = [_open_run(folder, ()) for folder in (one, other)]
+    first, second = (_open_run(folder, ()) for folder in (one, other))
     load_tensorflow()
     from rich.console import Console
 
-    from keras_recurrent.pipelines.comparison import compare as compare_runs
+    from keras_recurrent.pipelines import comparison
 
-    Console().print(compare_runs(*runs, name).table())
+    Console().print(comparison.compare(first, second, name).table())
 
 
 def predict(
@@ -186,10 +202,12 @@ def predict(
         )
 
 
-def _lines(file: Path | None) -> Iterable[bytes]:
-    if file is None:
-        return sys.stdin.buffer
-    return (gzip.open if file.suffix == ".gz" else open)(file, "rb")
+def _lines(path: Path | None) -> Iterator[bytes]:
+    if path is None:
+        yield from sys.stdin.buffer
+        return
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        yield from file
 
 
 def export(folder: Path, directory: Path, overrides: Sequence[str]) -> None:

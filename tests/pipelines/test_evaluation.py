@@ -1,4 +1,7 @@
-"""Evaluation: the files it writes agree with a count by hand."""
+"""Evaluation: the files it writes agree with a count by hand.
+
+Tests `hypotheses.py`.
+"""
 
 import json
 import shutil
@@ -6,8 +9,12 @@ import shutil
 import pytest
 from rich.console import Console
 
-from keras_recurrent.pipelines.evaluation import evaluate
-from keras_recurrent.pipelines.recipe import DataConfig, load_recipe
+from keras_recurrent.pipelines.evaluation import evaluate, evaluate_pairs
+from keras_recurrent.pipelines.recipe import (
+    DataConfig,
+    RecipeError,
+    load_recipe,
+)
 from keras_recurrent.pipelines.run import Run
 from keras_recurrent.pipelines.sources import load_pairs, read_texts
 
@@ -69,14 +76,72 @@ def test_the_table_says_what_was_measured_and_how(run):
 
 
 def test_some_examples_only(run):
-    lines = run.recipe_file.read_text()
-    run.recipe_file.write_text(
-        lines.replace(
-            "sequence: word\n  max_examples: null",
-            "sequence: word\n  max_examples: 2",
-        )
+    override = ["evaluation.max_examples=2"]
+    run = Run(run.folder, load_recipe(run.recipe_file, override))
+    assert evaluate(run).rates.sequences == 2
+
+
+def test_the_hypotheses_are_kept(run):
+    override = ["evaluation.n_best=3"]
+    run = Run(run.folder, load_recipe(run.recipe_file, override))
+    evaluate(run)
+    files = run.evaluation_files("test")
+    lines = files.hypotheses.read_text().splitlines()
+    _, *rows = run.predictions.read_text().splitlines()
+    assert len(lines) == len(rows) == 40
+    forwards = 0
+    for line, row in zip(map(json.loads, lines), rows, strict=True):
+        source, prediction, score, *references = row.split("\t")
+        assert (line["source"], line["references"]) == (source, references)
+        best, *others = line["hypotheses"]
+        assert best["text"] == prediction
+        assert abs(best["score"] - float(score)) < 1e-3
+        assert len(others) == 2
+        assert best["score"] >= others[0]["score"] >= others[1]["score"]
+        # Target tokens in their order, each with a letter of the source.
+        pairs = [pair.split("-") for pair in best["alignment"].split()]
+        targets = len(prediction.split())
+        assert [int(j) for _, j in pairs] == list(range(targets))
+        assert all(0 <= int(i) < len(source) for i, _ in pairs)
+        forwards += int(pairs[0][0]) < int(pairs[-1][0])
+    # The task is to read backwards.
+    assert forwards < 5
+
+
+def test_more_hypotheses_than_beams(run):
+    override = ["evaluation.n_best=4"]
+    run = Run(run.folder, load_recipe(run.recipe_file, override))
+    with pytest.raises(RecipeError, match="more than decoding.beam_width=3"):
+        evaluate(run)
+
+
+def test_a_set_of_its_own_is_kept_apart(run, letters):
+    evaluate(run)
+    before = run.evaluation.read_bytes()
+    data = run.recipe.data
+    evaluation = evaluate_pairs(run, "more", load_pairs(data, "validation"))
+    assert evaluation.table().title == "more: 40 words"
+    assert run.evaluation.read_bytes() == before
+    for path in run.evaluation_files("more"):
+        assert "more" in path.name and path.exists()
+
+
+def test_the_measures_that_are_asked_for(run):
+    names = "bleu,chrf,ter,exact_match,character_error_rate".split(",")
+    overrides = [f"evaluation.measures=[{', '.join(names)}]"]
+    run = Run(run.folder, load_recipe(run.recipe_file, overrides))
+    evaluation = evaluate(run)
+    written = json.loads(run.evaluation.read_text())["measures"]
+    assert list(written) == names
+    for name, one in evaluation.measured.items():
+        low, high = one.interval
+        assert low <= one.value <= high
+        assert written[name]["signature"] == one.signature
+    assert "tok:13a" in written["bleu"]["signature"]
+    rates = evaluation.rates
+    assert evaluation.measured["exact_match"].value == pytest.approx(
+        1 - rates.sequence_error_rate
     )
-    assert evaluate(Run.open(run.folder)).rates.sequences == 2
 
 
 def test_what_is_cut_is_counted(run, letters):
