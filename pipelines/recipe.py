@@ -104,6 +104,7 @@ FilePaths = FilePath | list[FilePath]
 Choices = Annotated[tuple[T, ...], Field(strict=False, min_length=1)]
 
 
+Normalization = Literal["nfc", "width", "quotes", "spaces", "marks", "jamo"]
 MeasureName = Literal[
     "token_error_rate",
     "sequence_error_rate",
@@ -245,6 +246,10 @@ class VocabularyConfig(Section):
     learned from the training texts."""
     case: Literal["keep", "upper", "lower"] = "keep"
     """Conversion before splitting."""
+    normalize: Annotated[tuple[Normalization, ...], Field(strict=False)] = ()
+    """What is written in several ways: `nfc` (accents), `width` (of East Asian
+    letters), `quotes`, `spaces`, `marks` (no accents at all), `jamo` (Hangul
+    letter by letter)."""
     max_size: Annotated[int, Field(gt=4)] | None = None
     """Keep the most frequent tokens only; counts the four special ones. For
     subwords null is 8,000."""

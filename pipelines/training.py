@@ -27,10 +27,12 @@ from keras_recurrent.pipelines.recipe import (
 )
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.sources import fingerprint, load_pairs
-from keras_recurrent.pipelines.text.counting import TokenCounts, count_tokens
+from keras_recurrent.pipelines.text.counting import TokenCounts
+from keras_recurrent.pipelines.text.splitting import Splitter
 from keras_recurrent.pipelines.vocabulary import (
     Vocabulary,
     load_vocabularies,
+    tokens_of,
 )
 from keras_recurrent.version import __version__
 
@@ -104,12 +106,16 @@ def build_vocabularies(
         pairs: those for training, from `load_splits`.
     """
     sides = {"source": recipe.source, "target": recipe.target}
+    splitters = {
+        side: Splitter(config.split, config.case, config.normalize)
+        for side, config in sides.items()
+    }
     counts = {side: TokenCounts() for side in sides}
     if recipe.joint_vocabulary:
         counts["target"] = counts["source"]
     for batch in pairs.batch(10_000):
-        for side, config in sides.items():
-            count_tokens(counts[side], batch[side], config.split, config.case)
+        for side, splitter in splitters.items():
+            counts[side].add(splitter(batch[side]).flat_values)
     for side, found in counts.items():
         if found.forgotten:
             say(
@@ -117,12 +123,13 @@ def build_vocabularies(
                 f"{found.forgotten:,} that had occurred once were forgotten"
             )
     vocabularies = [
-        Vocabulary.from_counts(
-            counts[side],
+        Vocabulary(
+            tokens_of(
+                counts[side], config.split, config.max_size, config.min_count
+            ),
             config.split,
             config.case,
-            config.max_size,
-            config.min_count,
+            config.normalize,
         )
         for side, config in sides.items()
     ]

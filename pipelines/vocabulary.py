@@ -12,21 +12,15 @@ import tensorflow as tf
 from keras_recurrent.pipelines.recipe import VocabularyConfig
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.text.byte_pairs import SPACE, BytePairs, Pieces
-from keras_recurrent.pipelines.text.counting import TokenCounts, count_tokens
+from keras_recurrent.pipelines.text.counting import TokenCounts
 from keras_recurrent.pipelines.text.learn_byte_pairs import learn_byte_pairs
-from keras_recurrent.pipelines.text.splitting import (
-    SPLITS,
-    check_splitting,
-    split_texts,
-)
+from keras_recurrent.pipelines.text.splitting import Splitter
 
 # The special ids come first, in this order. None of them is the id of a token
 # of any text, whatever the text says.
 PAD_ID, UNKNOWN_ID, START_ID, END_ID = range(4)
 _SPECIALS = ("", "[UNK]", "", "")  # as decoded
 _ESCAPES = {"\\": r"\\", "\n": r"\n", "\r": r"\r"}
-
-
 # Of subwords, if nothing is said.
 _SUBWORDS = 8000
 
@@ -51,10 +45,12 @@ class Vocabulary(tf.Module):
             `"punctuation"` (words, and each punctuation mark or symbol by
             itself), or `"subwords"` (byte pair encoding, see `BytePairs`).
         case: `"keep"`, `"upper"` or `"lower"`: conversion before splitting.
+        normalize: how characters that are written in several ways are read,
+            see `Normalizer`.
 
     Raises:
-        ValueError: no tokens, an empty or repeated token, an unknown `split`
-            or `case`.
+        ValueError: no tokens, an empty or repeated token, an unknown `split`,
+            `case` or `normalize`.
 
     Example:
 
@@ -76,9 +72,10 @@ class Vocabulary(tf.Module):
         tokens: Sequence[str],
         split: str = "characters",
         case: str = "keep",
+        normalize: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        check_splitting(split, case)
+        self.splitter = Splitter(split, case, normalize)
         repeated = [t for t, count in Counter(tokens).items() if count > 1]
         if not tokens or "" in tokens or repeated:
             raise ValueError(
@@ -87,8 +84,6 @@ class Vocabulary(tf.Module):
                 f"them empty, repeated: {repeated[:5]}"
             )
         self.tokens = tuple(tokens)
-        self.split = split
-        self.case = case
         self._ids: Any = None
         self._pairs: Any = None
         if split == "subwords":
@@ -108,6 +103,7 @@ class Vocabulary(tf.Module):
         case: str = "keep",
         max_size: int | None = None,
         min_count: int = 1,
+        normalize: Sequence[str] = (),
     ) -> Self:
         """Number the tokens of `texts`, which are read once, as a stream.
 
@@ -115,52 +111,20 @@ class Vocabulary(tf.Module):
             texts: the training texts.
             split: see the class.
             case: see the class.
-            max_size: as in `from_counts`.
-            min_count: as in `from_counts`.
+            max_size: as in `tokens_of`.
+            min_count: as in `tokens_of`.
+            normalize: see the class.
 
         Raises:
             ValueError: the texts contain no tokens.
         """
+        splitter = Splitter(split, case, normalize)
         counts = TokenCounts()
         texts = iter(texts)
         while batch := list(islice(texts, 10_000)):
-            count_tokens(counts, batch, split, case)
-        return cls.from_counts(counts, split, case, max_size, min_count)
-
-    @classmethod
-    def from_counts(
-        cls,
-        counts: TokenCounts,
-        split: str = "characters",
-        case: str = "keep",
-        max_size: int | None = None,
-        min_count: int = 1,
-    ) -> Self:
-        """Number counted tokens: frequent ones first, then by alphabet.
-
-        Of subwords the order is that of their ranks.
-
-        Args:
-            counts: from `count_tokens`: of subwords, the words.
-            split: see the class.
-            case: see the class.
-            max_size: keep the most frequent tokens only, so that there are at
-                most so many ids, the four special ones included; of subwords
-                by default 8,000.
-            min_count: keep those only that occur so often; subwords are
-                learned from all words.
-
-        Raises:
-            ValueError: there are no tokens.
-            RecipeError: there are more characters than subwords.
-        """
-        if split == "subwords":
-            size = (max_size or _SUBWORDS) - len(_SPECIALS)
-            return cls(learn_byte_pairs(counts, size), split, case)
-        order = counts.most_common(min_count)
-        if max_size is not None:
-            order = order[: max_size - len(_SPECIALS)]
-        return cls(order, split, case)
+            counts.add(splitter(batch).flat_values)
+        tokens = tokens_of(counts, split, max_size, min_count)
+        return cls(tokens, split, case, normalize)
 
     def __len__(self) -> int:
         return len(_SPECIALS) + len(self.tokens)
@@ -171,7 +135,7 @@ class Vocabulary(tf.Module):
         Characters that no subword has are unknown tokens as they stand there.
         """
         if self._pairs is None:
-            return split_texts(texts, self.split, self.case)
+            return self.splitter(texts)
         words, pieces = self._pieces(texts)
         starts = pieces.starts  # (W, …)
         lengths = tf.strings.length(words.flat_values, unit="UTF8_CHAR")
@@ -193,7 +157,7 @@ class Vocabulary(tf.Module):
         """
         if self._pairs is None:
             return self.tokenize(texts).to_list()
-        return split_texts(texts, self.split, self.case).to_list()
+        return self.splitter(texts).to_list()
 
     def encode(self, texts: Any) -> tf.RaggedTensor:
         """Turn texts (B,) into ids (B, None), int32, without special tokens."""
@@ -208,7 +172,7 @@ class Vocabulary(tf.Module):
 
     def _pieces(self, texts: Any) -> tuple[tf.RaggedTensor, Pieces]:
         """Return the words (B, …), W in all, and their pieces (W, …)."""
-        words = split_texts(texts, self.split, self.case)
+        words = self.splitter(texts)
         # It would be taken for the beginning of a word.
         flat = tf.strings.regex_replace(words.flat_values, SPACE, "_")
         words = words.with_flat_values(SPACE + flat)
@@ -229,13 +193,7 @@ class Vocabulary(tf.Module):
 
     def decode(self, ids: Any) -> tf.Tensor:
         """Turn ids (..., L) into texts (...); stop at the first end."""
-        _, join = SPLITS[self.split]
-        texts = join(self.decode_tokens(ids))
-        if self._pairs is not None:
-            texts = tf.strings.strip(
-                tf.strings.regex_replace(texts, SPACE, " ")
-            )
-        return texts
+        return self.splitter.join(self.decode_tokens(ids))
 
     def save(self, path: str | Path) -> None:
         r"""Write the tokens, one a line, in UTF-8.
@@ -250,16 +208,49 @@ class Vocabulary(tf.Module):
 
     @classmethod
     def load(
-        cls, path: str | Path, split: str = "characters", case: str = "keep"
+        cls,
+        path: str | Path,
+        split: str = "characters",
+        case: str = "keep",
+        normalize: Sequence[str] = (),
     ) -> Self:
-        """Read what `save` wrote; `split` and `case` are not in the file."""
+        """Read what `save` wrote: the tokens alone."""
         lines = Path(path).read_bytes().decode("utf-8").split("\n")[:-1]
         originals = {escape: letter for letter, escape in _ESCAPES.items()}
         tokens = [
             re.sub(r"\\.", lambda m: originals.get(m[0], m[0]), line)
             for line in lines
         ]
-        return cls(tokens, split, case)
+        return cls(tokens, split, case, normalize)
+
+
+def tokens_of(
+    counts: TokenCounts,
+    split: str,
+    max_size: int | None = None,
+    min_count: int = 1,
+) -> list[str]:
+    """Order counted tokens: frequent ones first, then by alphabet.
+
+    Of subwords, learn which they are to be; the order is that of their ranks.
+
+    Args:
+        counts: of tokens; of subwords, of words.
+        split: see `Vocabulary`.
+        max_size: keep the most frequent tokens only, so that there are at most
+            so many ids, the four special ones included; of subwords by default
+            8,000.
+        min_count: keep those only that occur so often; subwords are learned
+            from all words.
+
+    Raises:
+        RecipeError: there are more characters than subwords.
+    """
+    if split == "subwords":
+        size = (max_size or _SUBWORDS) - len(_SPECIALS)
+        return learn_byte_pairs(counts, size)
+    order = counts.most_common(min_count)
+    return order if max_size is None else order[: max_size - len(_SPECIALS)]
 
 
 def load_vocabularies(run: Run) -> tuple[Vocabulary, Vocabulary]:
@@ -271,7 +262,9 @@ def load_vocabularies(run: Run) -> tuple[Vocabulary, Vocabulary]:
 
     def load(path: Path, config: VocabularyConfig) -> Vocabulary:
         try:
-            return Vocabulary.load(path, config.split, config.case)
+            return Vocabulary.load(
+                path, config.split, config.case, config.normalize
+            )
         except OSError as error:
             raise RunError(f"{path}: {error.strerror}") from None
         except ValueError as error:

@@ -5,11 +5,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_recurrent.pipelines.text.splitting import (
-    check_splitting,
-    split_texts,
-)
-
 # Different tokens that are kept in memory at most: about 200 MB.
 _MOST_TOKENS = 2_000_000
 
@@ -46,11 +41,3 @@ class TokenCounts:
             key=lambda token: (-self.counts[token], token),
         )
         return [token.decode() for token in order]
-
-
-def count_tokens(
-    counts: TokenCounts, texts: Any, split: str, case: str
-) -> None:
-    """Add the tokens of texts (B,), or the words that have subwords."""
-    check_splitting(split, case)
-    counts.add(split_texts(texts, split, case).flat_values)

@@ -1,8 +1,12 @@
 """Texts cut into characters or words, and put together again."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+
+from keras_recurrent.pipelines.text.byte_pairs import SPACE
+from keras_recurrent.pipelines.text.normalizing import Normalizer
 
 # Says that there is no space between a token and its neighbour, and what
 # stands for it in texts that have it.
@@ -80,32 +84,56 @@ def join_punctuation(tokens: Any) -> tf.Tensor:
 
 # How texts are split, and joined again, by the name in the recipe. Subwords are
 # made of words.
-SPLITS = {
+_SPLITS = {
     "characters": (split_characters, join_characters),
     "words": (split_words, join_words),
     "punctuation": (split_punctuation, join_punctuation),
     "subwords": (split_words, join_characters),
 }
-CASES = ("keep", "upper", "lower")
+_CASES = ("keep", "upper", "lower")
 
 
-def split_texts(texts: Any, split: str, case: str) -> tf.RaggedTensor:
-    """Split texts (B,) into tokens, or words of subwords; see `Vocabulary`."""
-    return SPLITS[split][0](cleaned(texts, case))
+class Splitter(tf.Module):
+    """Splits texts into tokens, or into the words that have subwords.
 
-
-def check_splitting(split: str, case: str) -> None:
-    """Refuse what is none of the ways.
+    Args:
+        split: `"characters"`, `"words"`, `"punctuation"` or `"subwords"`.
+        case: `"keep"`, `"upper"` or `"lower"`.
+        normalize: See `Normalizer`, which comes first.
 
     Raises:
-        ValueError: it is another one.
+        ValueError: one of them is something else.
     """
-    for name, value, choices in (
-        ("split", split, tuple(SPLITS)),
-        ("case", case, CASES),
-    ):
-        if value not in choices:
-            raise ValueError(
-                f"`{name}` must be one of {', '.join(choices)}. "
-                f"Received: {value!r}"
-            )
+
+    def __init__(
+        self,
+        split: str = "characters",
+        case: str = "keep",
+        normalize: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        for name, value, choices in (
+            ("split", split, tuple(_SPLITS)),
+            ("case", case, _CASES),
+        ):
+            if value not in choices:
+                raise ValueError(
+                    f"`{name}` must be one of {', '.join(choices)}. "
+                    f"Received: {value!r}"
+                )
+        self.split = split
+        self.case = case
+        self.normalizer = Normalizer(normalize)
+
+    def __call__(self, texts: Any) -> tf.RaggedTensor:
+        """Split texts (B,) into (B, …)."""
+        texts = self.normalizer(cleaned(texts, self.case))
+        return _SPLITS[self.split][0](texts)
+
+    def join(self, tokens: Any) -> tf.Tensor:
+        """Join tokens, subwords too, (…, L) to (…)."""
+        texts = _SPLITS[self.split][1](tokens)
+        if self.split == "subwords":
+            spaced = tf.strings.regex_replace(texts, SPACE, " ")
+            texts = tf.strings.strip(spaced)
+        return self.normalizer.restored(texts)

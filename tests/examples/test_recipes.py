@@ -13,7 +13,9 @@ from keras_recurrent.pipelines.sources import load_pairs, read_texts
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RECIPES = sorted(EXAMPLES.rglob("*.y*ml"))
 SPLITS = ("train", "validation", "test")
-ON_TEXTS_OF_ONES_OWN = [EXAMPLES / "translation.yaml"]
+ON_TEXTS_OF_ONES_OWN = [
+    EXAMPLES / f"{name}.yaml" for name in ("pronunciation", "translation")
+]
 
 
 def test_there_are_recipes():
@@ -24,7 +26,7 @@ def test_there_are_recipes():
 def test_recipe_is_valid(path):
     recipe = load_recipe(path)
     if path in ON_TEXTS_OF_ONES_OWN:
-        with pytest.raises(RecipeError, match="data.files.train.source=.*No"):
+        with pytest.raises(RecipeError, match="data.files.train.*=.*No"):
             load_pairs(recipe.data, "train")
     elif recipe.data.files is not None:
         for split in SPLITS:

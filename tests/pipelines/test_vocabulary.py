@@ -192,6 +192,23 @@ def test_there_and_back(split, texts):
         assert decoded == " ".join(text.split())
 
 
+def test_hangul_letter_by_letter():
+    vocabulary = Vocabulary.build(["한국 말"], normalize=["jamo"])
+    ids = vocabulary.encode(["말한", "ㅎ"])
+    assert ids.row_lengths().numpy().tolist() == [6, 1]
+    assert as_text(vocabulary.decode(ids.to_tensor())) == ["말한", "[UNK]"]
+
+
+def test_normalized_before_splitting():
+    vocabulary = Vocabulary.build(
+        ["caf\u00e9 \u00e9t\u00e9"], "words", normalize=["nfc", "spaces"]
+    )
+    texts = ["e\u0301te\u0301\u00a0cafe\u0301"]
+    assert as_text(vocabulary.decode(vocabulary.encode(texts).to_tensor())) == [
+        "été café"
+    ]
+
+
 def test_tokens_that_are_too_rare():
     vocabulary = Vocabulary.build(["a b", "b c", "c b"], "words", min_count=2)
     assert vocabulary.tokens == ("b", "c")
