@@ -1,10 +1,13 @@
 """The pairs that a recipe names."""
 
+from pathlib import Path
+
 import tensorflow as tf
 
 from keras_recurrent.pipelines.recipe import DataConfig, FileSpec, ParallelFiles
 from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.sources.dataset import Dataset
+from keras_recurrent.pipelines.sources.file_source import FileSource
 from keras_recurrent.pipelines.sources.files import found, kind_of
 from keras_recurrent.pipelines.sources.json_lines import JsonLines
 from keras_recurrent.pipelines.sources.parallel import Parallel
@@ -87,24 +90,22 @@ def source_of_files(data: DataConfig, files: FileSpec, key: str) -> Source:
         targets = found(files.target, f"{key}.target")
         return Parallel(sources, targets, key, skip)
     paths = found(files, key)
-    kinds = sorted({_kind(kind_of(path), str(path.name)) for path in paths})
+    kinds = {_kind(path) for path in paths}
     if len(kinds) > 1:
+        names = ", ".join(sorted(kind.kind for kind in kinds))
         raise RecipeError(
-            f"{key}: expected files of one kind. Received: {', '.join(kinds)}"
+            f"{key}: expected files of one kind. Received: {names}"
         )
-    if kinds == ["tab-separated"]:
-        return TabSeparated(paths, key, skip)
-    names = (data.source or "source", data.target or "target")
-    if kinds == ["JSON lines"]:
-        return JsonLines(paths, *names, key, skip)
-    return Records(paths, *names, key, skip)
+    fields = (data.source or "source", data.target or "target")
+    (kind,) = kinds
+    return kind(paths, key, skip, fields)
 
 
-def _kind(suffix: str, name: str) -> str:
-    if suffix in (".jsonl", ".json"):
-        return "JSON lines"
+def _kind(path: Path) -> type[FileSource]:
+    if kind_of(path) in (".jsonl", ".json"):
+        return JsonLines
     # Shards are called `data.tfrecord-00000-of-00010`.
-    return "TFRecord" if ".tfrecord" in name else "tab-separated"
+    return Records if ".tfrecord" in path.name else TabSeparated
 
 
 def read_texts(pairs: tf.data.Dataset) -> dict[str, list[str]]:

@@ -8,18 +8,9 @@ from typing import Any
 import tensorflow as tf
 
 from keras_recurrent.pipelines.recipe_file import RecipeError
-from keras_recurrent.pipelines.sources.checked import (
-    Line,
-    check,
-    place_of_pair,
-)
-from keras_recurrent.pipelines.sources.files import (
-    cached_if_small,
-    fingerprint_of,
-    lines_of,
-    name_of,
-    text_lines,
-)
+from keras_recurrent.pipelines.sources.checked import Checked, Line
+from keras_recurrent.pipelines.sources.file_source import FileSource
+from keras_recurrent.pipelines.sources.files import lines_of, text_lines
 from keras_recurrent.pipelines.text_lines import (
     MalformedLine,
     is_blank,
@@ -29,11 +20,10 @@ from keras_recurrent.pipelines.text_lines import (
 _EXPECTED = "text on both sides"
 
 
-class Parallel:
-    """Files of sources beside files of targets, plain or gzipped.
+class Parallel(FileSource):
+    """Files of sources beside files of targets.
 
-    Every line is checked before the first is returned: there is text on both
-    sides, and as many lines.
+    There is text on both sides of every line, and there are as many lines.
 
     Args:
         sources: The files of sources, read one after the other.
@@ -42,37 +32,28 @@ class Parallel:
         skip_malformed: See `check`.
     """
 
+    kind = "parallel"
+
     def __init__(
         self,
         sources: list[Path],
         targets: list[Path],
         key: str,
-        skip_malformed: bool,
+        skip_malformed: bool = False,
     ) -> None:
+        super().__init__([*sources, *targets], key, skip_malformed)
         self.sources = sources
         self.targets = targets
-        self.key = key
-        self.skip_malformed = skip_malformed
 
-    def pairs(self) -> tf.data.Dataset:
-        name = name_of(self.key, [*self.sources, *self.targets])
-        checked = check(self._lines(), name, self.skip_malformed)
-        lines = tf.data.Dataset.zip(
-            {
-                "source": _texts(self.sources),
-                "target": _texts(self.targets),
-            }
+    def checked_pairs(self, checked: Checked) -> tf.data.Dataset:
+        sides = {"source": self.sources, "target": self.targets}
+        return checked.only_pairs(
+            tf.data.Dataset.zip(
+                {side: _texts(paths) for side, paths in sides.items()}
+            )
         )
-        pairs = checked.only_pairs(lines)
-        return cached_if_small(pairs, [*self.sources, *self.targets])
 
-    def fingerprint(self) -> str:
-        return fingerprint_of([*self.sources, *self.targets], self.key)
-
-    def place(self, index: int) -> str:
-        return place_of_pair(self._lines(), index)
-
-    def _lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[Line]:
         sides = (
             self._lines_of(self.sources, "source"),
             self._lines_of(self.targets, "target"),

@@ -7,72 +7,36 @@ from typing import Any
 import tensorflow as tf
 
 from keras_recurrent.pipelines.recipe_file import RecipeError
-from keras_recurrent.pipelines.sources.checked import (
-    Line,
-    check,
-    place_of_pair,
-)
-from keras_recurrent.pipelines.sources.files import (
-    cached_if_small,
-    cannot_read,
-    fingerprint_of,
-    is_gzipped,
-    name_of,
-)
+from keras_recurrent.pipelines.sources.checked import Checked, Line
+from keras_recurrent.pipelines.sources.file_source import FileSource
+from keras_recurrent.pipelines.sources.files import cannot_read, is_gzipped
 
 _BATCH = 1024
 
 
-class Records:
-    """TFRecord files of `tf.train.Example`, plain or gzipped.
+class Records(FileSource):
+    """TFRecord files of `tf.train.Example`, with two features of bytes."""
 
-    Args:
-        paths: The files, read one after the other.
-        source: The name of the bytes feature that is the source.
-        target: The name of the one that is the target.
-        key: Of the recipe, for errors.
-        skip_malformed: See `check`.
-    """
+    kind = "TFRecord"
 
-    def __init__(
-        self,
-        paths: list[Path],
-        source: str,
-        target: str,
-        key: str,
-        skip_malformed: bool,
-    ) -> None:
-        self.paths = paths
-        self.names = (source, target)
-        self.key = key
-        self.skip_malformed = skip_malformed
-
-    def pairs(self) -> tf.data.Dataset:
-        name = name_of(self.key, self.paths)
-        checked = check(self._lines(), name, self.skip_malformed)
+    def checked_pairs(self, checked: Checked) -> tf.data.Dataset:
         whole = _records(self.paths[0])
         for path in self.paths[1:]:
             whole = whole.concatenate(_records(path))
-        pairs = checked.only_pairs(whole).batch(_BATCH).map(self._parsed)
-        pairs = pairs.unbatch().apply(
-            tf.data.experimental.assert_cardinality(checked.pairs)
+        return (
+            checked.only_pairs(whole).batch(_BATCH).map(self._parsed).unbatch()
         )
-        return cached_if_small(pairs, self.paths)
-
-    def fingerprint(self) -> str:
-        return fingerprint_of(self.paths, self.key)
-
-    def place(self, index: int) -> str:
-        return place_of_pair(self._lines(), index)
 
     def _parsed(self, records: Any) -> dict[str, Any]:
         feature = tf.io.FixedLenFeature((), tf.string, "")
-        found = tf.io.parse_example(records, dict.fromkeys(self.names, feature))
-        source, target = (found[name] for name in self.names)
+        found = tf.io.parse_example(
+            records, dict.fromkeys(self.fields, feature)
+        )
+        source, target = (found[name] for name in self.fields)
         return {"source": source, "target": target}
 
-    def _lines(self) -> Iterator[Line]:
-        source, target = self.names
+    def lines(self) -> Iterator[Line]:
+        source, target = self.fields
         expected = f"an example with texts {source!r} and {target!r}"
         for path in self.paths:
             if not path.is_file():

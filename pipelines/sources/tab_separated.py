@@ -1,23 +1,12 @@
 """Pairs in lines: a source, a tab and a target."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import tensorflow as tf
 
-from keras_recurrent.pipelines.sources.checked import (
-    BLANK,
-    Line,
-    check,
-    place_of_pair,
-)
-from keras_recurrent.pipelines.sources.files import (
-    cached_if_small,
-    fingerprint_of,
-    lines_of,
-    name_of,
-    text_lines,
-)
+from keras_recurrent.pipelines.sources.checked import BLANK, Checked, Line
+from keras_recurrent.pipelines.sources.file_source import FileSource
+from keras_recurrent.pipelines.sources.files import lines_of, text_lines
 from keras_recurrent.pipelines.text_lines import (
     MalformedLine,
     is_blank,
@@ -27,46 +16,16 @@ from keras_recurrent.pipelines.text_lines import (
 _EXPECTED = "a source, a tab and a target"
 
 
-class TabSeparated:
-    """Files in the format of `text_lines`, plain or gzipped.
+class TabSeparated(FileSource):
+    """Files in the format of `text_lines`.
 
-    Every line is checked before the first is returned: two columns or more
-    (all from the third on are ignored), neither of them blank. Blank lines are
-    skipped.
-
-    Args:
-        paths: The files, read one after the other.
-        key: Of the recipe, for errors.
-        skip_malformed: See `check`.
+    Lines have two columns or more (all from the third on are ignored), neither
+    of them blank. Blank lines are skipped.
     """
 
-    def __init__(
-        self, paths: list[Path], key: str, skip_malformed: bool
-    ) -> None:
-        self.paths = paths
-        self.key = key
-        self.skip_malformed = skip_malformed
+    kind = "tab-separated"
 
-    def pairs(self) -> tf.data.Dataset:
-        name = name_of(self.key, self.paths)
-        checked = check(self._lines(), name, self.skip_malformed)
-        lines = checked.only_pairs(text_lines(self.paths))
-        # Splitting many lines at once is much faster.
-        pairs = (
-            lines.batch(1024)
-            .map(_split_columns)
-            .unbatch()
-            .apply(tf.data.experimental.assert_cardinality(checked.pairs))
-        )
-        return cached_if_small(pairs, self.paths)
-
-    def fingerprint(self) -> str:
-        return fingerprint_of(self.paths, self.key)
-
-    def place(self, index: int) -> str:
-        return place_of_pair(self._lines(), index)
-
-    def _lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[Line]:
         for path in self.paths:
             for number, line in lines_of(path, self.key):
                 place = f"{path}, line {number}"
@@ -83,6 +42,11 @@ class TabSeparated:
                     yield Line(place, _EXPECTED, line)
                 else:
                     yield Line(place, None)
+
+    def checked_pairs(self, checked: Checked) -> tf.data.Dataset:
+        lines = checked.only_pairs(text_lines(self.paths))
+        # Splitting many lines at once is much faster.
+        return lines.batch(1024).map(_split_columns).unbatch()
 
 
 def _split_columns(lines: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,6 +1,7 @@
 """Pairs from files of every kind, whole and damaged.
 
-Tests `checked.py`, `json_lines.py`, `parallel.py` and `records.py`.
+Tests `checked.py`, `file_source.py`, `json_lines.py`, `parallel.py` and
+`records.py`.
 """
 
 import gzip
