@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 20
 
-.PHONY: help demo test test-thorough check-gpu check bench-layers bench-learning bench-memory bench-seq2seq
+.PHONY: help demo test test-thorough check-gpu check bench-layers bench-learning bench-memory bench-pipelines bench-seq2seq
 .DEFAULT_GOAL := help
 
 help:  ## Show this help.
@@ -41,6 +41,10 @@ bench-learning: $(VENV)/installed  ## See that every default learns (some hours;
 
 bench-memory: $(VENV)/installed  ## See what 50 trained models leave in memory (about 5 minutes).
 	$(BIN)/python benchmarks/memory_growth.py
+
+bench-pipelines: $(VENV)/installed .bench/torch/installed  ## Race our batches against plain Python's and torch's, and see what five million pairs occupy (about 10 minutes): MULTI30K=folder.
+	.bench/torch/bin/python -m pip install -qq 'sentencepiece>=0.2,<0.3'
+	$(BIN)/python benchmarks/pipelines.py $(MULTI30K) --torch .bench/torch/bin/python
 
 bench-seq2seq: $(VENV)/installed .bench/joeynmt/installed .bench/addons/installed  ## Race our encoder-decoder against Joey NMT's and tensorflow-addons'.
 	$(BIN)/python benchmarks/seq2seq.py --joeynmt .bench/joeynmt/bin/python --addons .bench/addons/bin/python

@@ -51,14 +51,14 @@ def example_lengths(
     def count(batch: dict[str, tf.Tensor]) -> tf.Tensor:
         return tf.stack(
             [
-                vocabulary.tokenize(batch[side]).row_lengths()
+                tf.cast(vocabulary.encode(batch[side]).row_lengths(), tf.int32)
                 for side, vocabulary in zip(_SIDES, vocabularies, strict=True)
             ],
             axis=1,
         )
 
     batches = pairs.batch(10_000).map(count).as_numpy_iterator()
-    return np.concatenate([np.zeros((0, 2), np.int64), *batches])
+    return np.concatenate([np.zeros((0, 2), np.int32), *batches])
 
 
 def steps(lengths: np.ndarray, batch_size: int) -> int:

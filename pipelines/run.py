@@ -16,7 +16,13 @@ from keras_recurrent.pipelines.origin import RunError as RunError
 from keras_recurrent.pipelines.recipe import Recipe, load_recipe
 
 # Beginnings of keys that say how results are used, not how they are made.
-_FREE = ("training.patience", "decoding.", "evaluation.")
+_FREE = (
+    "training.patience",
+    "training.data_service",
+    "data.tests",
+    "decoding.",
+    "evaluation.",
+)
 
 
 class EvaluationFiles(NamedTuple):

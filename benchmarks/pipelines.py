@@ -1,0 +1,167 @@
+"""From text files to padded batches: ours against plain Python.
+
+    make bench-pipelines MULTI30K=folder
+
+All contestants read `train.en` and `train.de`, cut them into the same joint
+subwords (8,000, learned by sentencepiece), put sentences of like length into
+batches of 64, and pad. "Python" is what scripts do: sentencepiece line by line,
+lists sorted by length in pools of 100 batches, NumPy. "torch" has the same in a
+`Dataset` and a `DataLoader` with two worker processes; it needs a Python that
+has torch and sentencepiece. They run in turn, as many times as asked for;
+the first turn, in which graphs are made, does not count. Tokens are subwords
+of both languages, without padding.
+
+Then how much memory a large corpus takes: as many generated pairs as asked for
+are written to a file, and a process of its own counts their words, learns
+subwords and goes through an epoch of batches. What it occupies at most, above
+what it occupied when everything was imported, is printed in MiB.
+
+    python benchmarks/pipelines.py MULTI30K [--turns 5] [--torch PYTHON]
+        [--pairs 5000000]
+"""
+
+import argparse
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from worker import Worker
+
+CONTESTANTS = {
+    "ours": "pipelines_ours_worker.py",
+    "Python": "pipelines_python_worker.py",
+    "torch": "pipelines_torch_worker.py",
+}
+
+
+def race(folder: Path, turns: int, torch: str | None) -> None:
+    """Print tokens a second of all contestants, and the ratios."""
+    pythons = {"ours": sys.executable, "Python": sys.executable}
+    if torch:
+        pythons["torch"] = torch
+    workers = {
+        name: Worker(python, CONTESTANTS[name])
+        for name, python in pythons.items()
+    }
+    for worker in workers.values():
+        worker.make(folder=str(folder))
+    times: dict[str, list[float]] = {name: [] for name in workers}
+    for turn in range(turns + 1):
+        for name, worker in workers.items():
+            milliseconds = worker.run("epoch")
+            if turn:
+                times[name].append(milliseconds)
+    tokens = count_tokens(folder)
+    table = Table(title=f"Multi30k, {tokens:,} tokens an epoch")
+    for column in ("", "seconds", "tokens/s", "ours is faster by"):
+        table.add_column(column, justify="right")
+    ours = np.array(times["ours"])
+    for name, found in times.items():
+        median = np.median(found) / 1e3
+        ratio = np.median(np.array(found) / ours)
+        table.add_row(
+            name, f"{median:.2f}", f"{tokens / median:,.0f}", f"{ratio:.2f}"
+        )
+    Console().print(table)
+    for worker in workers.values():
+        worker.close()
+
+
+def count_tokens(folder: Path) -> int:
+    from pipelines_python_worker import learned, pairs
+
+    pieces = learned(str(folder))
+    return sum(
+        len(pieces.encode(text)) for pair in pairs(str(folder)) for text in pair
+    )
+
+
+def write_corpus(path: Path, pairs: int) -> None:
+    """Write pairs of sentences whose words are as frequent as Zipf has it."""
+    draw = random.Random(0)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = [
+        "".join(draw.choices(letters, k=draw.randint(2, 10)))
+        for _ in range(200_000)
+    ]
+    weights = [1 / (rank + 3) for rank in range(len(words))]
+    with path.open("w") as file:
+        for start in range(0, pairs, 10_000):
+            drawn = iter(draw.choices(words, weights, k=160_000))
+            for _ in range(min(10_000, pairs - start)):
+                source = " ".join(next(drawn) for _ in range(8))
+                target = " ".join(next(drawn) for _ in range(8))
+                file.write(f"{source}\t{target}\n")
+
+
+def occupy(path: Path) -> None:
+    """Go through a corpus; print the peak of memory above the imports."""
+    from keras_recurrent.pipelines.recipe import Recipe
+    from keras_recurrent.pipelines.training import (
+        build_vocabularies,
+        load_splits,
+        training_batches,
+    )
+
+    def peak() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    files = dict.fromkeys(("train", "validation", "test"), path)
+    small = path.with_name("small.tsv")
+    files |= {"validation": small, "test": small}
+    text = {"split": "subwords", "max_size": 8000}
+    recipe = Recipe.model_validate(
+        {
+            "data": {"files": files},
+            "source": text,
+            "target": text,
+            "joint_vocabulary": True,
+        }
+    )
+    before = peak()
+    pairs = load_splits(recipe)["train"]
+    print(f"checked: {peak() - before:.0f} MiB", flush=True)
+    vocabularies = build_vocabularies(recipe, pairs)
+    print(f"subwords learned: {peak() - before:.0f} MiB", flush=True)
+    rows = 0
+    for _, labels in training_batches(pairs, *vocabularies, 64):
+        rows += labels.shape[0]
+    print(f"{rows:,} pairs in batches: {peak() - before:.0f} MiB", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("multi30k", type=Path)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--torch", help="a Python with torch, sentencepiece")
+    parser.add_argument("--pairs", type=int, default=5_000_000)
+    parser.add_argument("--occupy", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.occupy:
+        occupy(arguments.occupy)
+        return
+    race(arguments.multi30k, arguments.turns, arguments.torch)
+    if arguments.pairs:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "corpus.tsv"
+            write_corpus(path, arguments.pairs)
+            (Path(folder) / "small.tsv").write_text("a\tb\n")
+            megabytes = path.stat().st_size / 1e6
+            print(f"{arguments.pairs:,} pairs, {megabytes:.0f} MB", flush=True)
+            subprocess.run(
+                [sys.executable, __file__, "-", "--occupy", str(path)],
+                check=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

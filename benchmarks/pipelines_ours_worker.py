@@ -1,0 +1,33 @@
+"""Batches by `keras_recurrent.pipelines`."""
+
+from pathlib import Path
+
+from pipelines_python_worker import BATCH, learned
+from worker import serve
+
+from keras_recurrent.pipelines import Vocabulary, load_pairs, training_batches
+from keras_recurrent.pipelines.recipe import DataConfig
+
+
+def make(folder: str):
+    pieces = learned(folder)
+    tokens = [pieces.id_to_piece(i) for i in range(1, len(pieces))]
+    vocabulary = Vocabulary(tokens, "subwords")
+    sides = {
+        "source": Path(folder) / "train.en",
+        "target": Path(folder) / "train.de",
+    }
+    files = dict.fromkeys(("train", "validation", "test"), sides)
+    data = DataConfig.model_validate({"files": files})
+    pairs = load_pairs(data, "train")
+    batches = training_batches(pairs, vocabulary, vocabulary, BATCH)
+
+    def epoch() -> None:
+        for _ in batches:
+            pass
+
+    return {"epoch": epoch}
+
+
+if __name__ == "__main__":
+    serve(make)
