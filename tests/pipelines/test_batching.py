@@ -123,7 +123,7 @@ def test_a_batch_has_similar_lengths(unit):
     assert tokens / cells > 0.92  # at random it would be about 0.6
 
 
-@tried(few=4, many=30)
+@tried(few=4, many=10)
 @given(
     st.integers(1, 80),
     st.integers(1, 60),

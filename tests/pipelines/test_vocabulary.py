@@ -165,7 +165,7 @@ TEXT = st.text(alphabet="thesing ar,()\t\u2581ü")
 
 
 @pytest.mark.parametrize("split", ["punctuation", "subwords"])
-@tried(few=20, many=200)
+@tried(few=10, many=60)
 @given(texts=st.lists(TEXT, max_size=6))
 def test_there_and_back(split, texts):
     """But for white space, and for what is unknown."""

@@ -79,7 +79,7 @@ def with_gradients(run, sources):
     return *outputs, *tape.gradient(loss, sources, unconnected_gradients="zero")
 
 
-@oracles.tried(few=4, many=24)
+@oracles.tried(few=4, many=12)
 @given(options=options, jit=st.booleans())
 def test_equations_and_gradients(options, jit):
     keras.utils.set_random_seed(3)

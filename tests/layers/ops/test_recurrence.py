@@ -36,7 +36,7 @@ def in_python(x, mask, zeros):
     return outputs, totals, counts
 
 
-@tried(few=5, many=50)
+@tried(few=5, many=20)
 @given(
     mask=st.integers(1, 5).flatmap(lambda t: arrays(bool, (t, B))),
     zeros=st.booleans(),

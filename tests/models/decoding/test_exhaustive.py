@@ -195,7 +195,7 @@ all_rules = st.builds(
 )
 
 
-@tried(few=30, many=200)
+@tried(few=20, many=100)
 @given(seeds, all_penalties, all_rules, st.integers(1, WIDE))
 def test_a_wide_beam_finds_the_best_of_all(seed, penalties, rules, n_best):
     table = Table(seed)
@@ -208,7 +208,7 @@ def test_a_wide_beam_finds_the_best_of_all(seed, penalties, rules, n_best):
         assert_found(found, table, outputs, penalties, sentence)
 
 
-@tried(few=30, many=200)
+@tried(few=20, many=100)
 @given(
     seeds,
     all_penalties,

@@ -88,7 +88,7 @@ SOME_WORDS = st.lists(
 )
 
 
-@tried(few=30, many=500)
+@tried(few=20, many=200)
 @given(SOME_WORDS)
 def test_the_pieces_are_those_of_sentencepiece(theirs, cut, words):
     found = cut(tf.constant([SPACE + word for word in words]))

@@ -45,7 +45,7 @@ def test_all_syllables_there_and_back():
     assert run(["jamo"], jamo, "restored") == texts
 
 
-@tried(few=20, many=300)
+@tried(few=10, many=100)
 @given(TEXTS)
 def test_mixed_text_comes_back_but_for_jamo_of_its_own(texts):
     """Which are put together, as in form C."""
@@ -63,7 +63,7 @@ def test_mixed_text_comes_back_but_for_jamo_of_its_own(texts):
             assert back == text
 
 
-@tried(few=20, many=300)
+@tried(few=10, many=100)
 @given(TEXTS)
 def test_nfc_of_marks_in_canonical_order(texts):
     texts = [unicodedata.normalize("NFD", text) for text in texts]

@@ -25,7 +25,7 @@ TEXTS = st.lists(
 )
 
 
-@tried(few=20, many=300)
+@tried(few=10, many=100)
 @given(TEXTS)
 def test_characters(texts):
     split = splitting.split_characters(tf.constant(texts, tf.string))
@@ -34,7 +34,7 @@ def test_characters(texts):
     assert [text.decode() for text in joined.numpy()] == texts
 
 
-@tried(few=20, many=300)
+@tried(few=10, many=100)
 @given(TEXTS)
 def test_words(texts):
     split = splitting.split_words(tf.constant(texts, tf.string))
@@ -47,7 +47,7 @@ def test_words(texts):
     ]
 
 
-@tried(few=20, many=300)
+@tried(few=10, many=100)
 @given(TEXTS)
 def test_punctuation_comes_back(texts):
     """But for white space, and for the character that joins."""
