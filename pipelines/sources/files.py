@@ -11,8 +11,9 @@ import tensorflow as tf
 from keras_recurrent.pipelines.files import digest
 from keras_recurrent.pipelines.recipe_file import RecipeError
 
-# Data up to this size stays in memory after the first epoch.
-CACHE_BYTES = 2**28
+# Data up to this size stays in memory after the first epoch, where it takes
+# about five times as much.
+CACHE_BYTES = 2**25
 
 _PATTERN = frozenset("*?[")
 # How many times larger texts are than what they are compressed to.
