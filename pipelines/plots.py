@@ -47,7 +47,9 @@ def attention_figure(
         image = axes.imshow(
             weights[: shape[0], : shape[1]], cmap="Blues", vmin=0, vmax=1
         )
-        axes.set_xticks(range(shape[1]), source)
+        # Beside each other there is room for a letter or two.
+        turned = max(map(len, source), default=0) > 2
+        axes.set_xticks(range(shape[1]), source, rotation=90 if turned else 0)
         axes.set_yticks(range(len(prediction)), prediction)
         axes.tick_params(length=0, labeltop=True, labelbottom=False)
     figure.colorbar(image, ax=list(panels), label="attention", shrink=0.6)

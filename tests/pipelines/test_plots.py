@@ -6,6 +6,7 @@ import pytest
 from keras_recurrent.pipelines.plots import (
     attention_figure,
     gates_figure,
+    lengths_figure,
     training_figure,
 )
 
@@ -88,3 +89,23 @@ def test_gates_have_a_panel_each():
 def test_a_gate_of_another_length_is_an_error():
     with pytest.raises(ValueError, match="'forget' must have 2.*Received: 3"):
         gates_figure(["a", "b"], {"forget": np.zeros((3, 4))})
+
+
+def test_words_are_turned_where_letters_are_not():
+    weights = np.zeros((2, 1, 2))
+    figure = attention_figure([["a", "b"], ["a", "word"]], [["X"]] * 2, weights)
+    letters, words = (
+        [label.get_rotation() for label in axes.get_xticklabels()]
+        for axes in figure.axes[:2]
+    )
+    assert (letters, words) == ([0, 0], [90, 90])
+
+
+def test_lengths_have_a_bar_each_and_the_longest_share_one():
+    lengths = np.array([[1, 1], [1, 2], [2, 2]] * 100 + [[90, 3]])
+    figure = lengths_figure(lengths)
+    (axes,) = figure.axes
+    source, target = (bars.datavalues.tolist() for bars in axes.containers)
+    assert source == [0, 200, 101]
+    assert target == [0, 100, 201]
+    assert axes.get_xlabel() == "tokens (2: or more)"
