@@ -14,10 +14,12 @@ import pydantic
 import yaml
 from pydantic import (
     AfterValidator,
+    Discriminator,
     Field,
     NonNegativeInt,
     PlainValidator,
     PositiveInt,
+    Tag,
 )
 
 from keras_recurrent.pipelines.recipe_file import (
@@ -100,7 +102,27 @@ Feature = Annotated[str | None, Field(validate_default=True)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # YAML knows neither paths nor tuples: these two are converted.
 FilePath = Annotated[Path, Field(strict=False)]
-FilePaths = FilePath | list[FilePath]
+
+
+def _kind_of_files(value: Any) -> str | None:
+    """Which kind a value is meant to be, so that errors speak of that alone."""
+    if isinstance(value, dict | pydantic.BaseModel):
+        return "<sides>"
+    if isinstance(value, list):
+        return "<list>"
+    return "<file>" if isinstance(value, str | Path) else None
+
+
+# Paths or patterns; tags in angle brackets are left out of errors.
+FilePaths = Annotated[
+    Annotated[FilePath, Tag("<file>")]
+    | Annotated[list[FilePath], Tag("<list>")],
+    Discriminator(
+        _kind_of_files,
+        custom_error_type="files",
+        custom_error_message="expected a file or a list of files",
+    ),
+]
 Choices = Annotated[tuple[T, ...], Field(strict=False, min_length=1)]
 
 
@@ -131,7 +153,17 @@ class ParallelFiles(Section):
     target: FilePaths
 
 
-FileSpec = FilePaths | ParallelFiles
+FileSpec = Annotated[
+    Annotated[FilePath, Tag("<file>")]
+    | Annotated[list[FilePath], Tag("<list>")]
+    | Annotated[ParallelFiles, Tag("<sides>")],
+    Discriminator(
+        _kind_of_files,
+        custom_error_type="files",
+        custom_error_message="expected a file, a list of files, or "
+        "{source: file, target: file}",
+    ),
+]
 
 
 class FilesConfig(Section):

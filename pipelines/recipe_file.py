@@ -112,7 +112,8 @@ def describe(
         overridden: the keys that did not come from the file.
     """
     first, *others = error.errors()
-    key = ".".join(str(part) for part in first["loc"])
+    places = map(str, first["loc"])
+    key = ".".join(part for part in places if not part.startswith("<"))
     unknown = first["type"] == "extra_forbidden"
     origin = path
     for given in overridden:
@@ -129,7 +130,8 @@ def describe(
     if unknown:
         problem = f"{problem} {_suggest(key, recipe)}"
     more = f" (and {len(others)} more)" if others else ""
-    return f"{origin}: {what}: {problem}{more}"
+    # A check across sections has no key of its own.
+    return ": ".join(filter(None, (origin, what, f"{problem}{more}")))
 
 
 def _within(key: str, section: str) -> bool:

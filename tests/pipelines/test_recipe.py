@@ -249,6 +249,18 @@ def test_an_override_below_a_value(recipe_file):
             "data.files.test: this key is required",
         ),
         (
+            "data: {files: {train: 3, validation: b, test: c}}\n",
+            "data.files.train=3: expected a file, a list of files, or",
+        ),
+        (
+            "data: {files: {train: {source: a}, validation: b, test: c}}\n",
+            "data.files.train.target: this key is required",
+        ),
+        (
+            CMUDICT + "joint_vocabulary: true\nsource: {case: lower}\n",
+            ": `joint_vocabulary: true` needs sections",
+        ),
+        (
             CMUDICT + "model: {input_feeding: true}\n",
             "model: .*needs `query: new_state`. Received: query='previous",
         ),
