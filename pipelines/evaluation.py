@@ -16,7 +16,6 @@ from keras_recurrent.pipelines.measures import (
     ErrorRates,
     Measured,
     Outputs,
-    error_rates,
     get_measures,
 )
 from keras_recurrent.pipelines.plots import attention_figure
@@ -144,7 +143,7 @@ def evaluate_pairs(run: Run, name: str, pairs: tf.data.Dataset) -> Evaluation:
             key: measure.measure(outputs, config.resamples)
             for key, measure in get_measures(config).items()
         },
-        _rates(outputs),
+        ErrorRates.from_edits(outputs.token_edits),
         run.recipe.decoding,
         config,
         seconds,
@@ -199,15 +198,6 @@ def _decode(
                 {"source": source, "references": references[source], **one}
             )
     return found
-
-
-def _rates(outputs: Outputs) -> ErrorRates:
-    flat = [text for choices in outputs.references for text in choices]
-    tokens = iter(outputs.tokenize(flat))
-    return error_rates(
-        outputs.tokenize(outputs.predictions),
-        [[next(tokens) for _ in choices] for choices in outputs.references],
-    )
 
 
 def _picture_attention(

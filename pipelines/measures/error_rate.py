@@ -1,8 +1,9 @@
 """Token and sequence error rates against one or several references."""
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 Tokens = Sequence[Hashable]
@@ -28,6 +29,22 @@ class ErrorRates(NamedTuple):
     def sequence_error_rate(self) -> float:
         return self.wrong / self.sequences
 
+    @classmethod
+    def from_edits(cls, counts: np.ndarray) -> Self:
+        """Add up what `closest_edits` has found, (N, 2).
+
+        Raises:
+            ValueError: all references are empty.
+        """
+        edits, tokens = (int(total) for total in counts.sum(axis=0))
+        if not tokens:
+            raise ValueError(
+                "the references must have tokens. Received: "
+                f"{len(counts)} sequences with 0 tokens"
+            )
+        wrong = int(np.count_nonzero(counts[:, 0]))
+        return cls(edits, tokens, wrong, len(counts))
+
 
 def error_rates(
     hypotheses: Iterable[Tokens], references: Iterable[Sequence[Tokens]]
@@ -49,24 +66,32 @@ def error_rates(
             are not as many references as hypotheses, or all references are
             empty.
     """
-    edits = tokens = wrong = sequences = 0
+    return ErrorRates.from_edits(closest_edits(hypotheses, references))
+
+
+def closest_edits(
+    hypotheses: Iterable[Tokens], references: Iterable[Sequence[Tokens]]
+) -> np.ndarray:
+    """Count the edits to the closest reference, and its tokens, (N, 2).
+
+    Args:
+        hypotheses: as in `error_rates`.
+        references: as in `error_rates`.
+
+    Raises:
+        ValueError: a hypothesis is without references, or there are not as
+            many references as hypotheses.
+    """
+    counts = []
     for hypothesis, choices in zip(hypotheses, references, strict=True):
         if not choices:
             raise ValueError(
                 "every hypothesis must have a reference. "
                 f"Received: none for {list(hypothesis)}"
             )
-        distance, negative_length = min(
+        edits, negative_length = min(
             (Levenshtein.distance(hypothesis, choice), -len(choice))
             for choice in choices
         )
-        edits += distance
-        tokens -= negative_length
-        wrong += distance > 0
-        sequences += 1
-    if not tokens:
-        raise ValueError(
-            "the references must have tokens. Received: "
-            f"{sequences} sequences with 0 tokens"
-        )
-    return ErrorRates(edits, tokens, wrong, sequences)
+        counts.append((edits, -negative_length))
+    return np.array(counts, np.int64).reshape(-1, 2)

@@ -1,12 +1,22 @@
 """What a measure is given, and what it gives."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
-Tokenize = Callable[[Sequence[str]], Sequence[Sequence[Hashable]]]
+import numpy as np
+
+from keras_recurrent.pipelines.measures.error_rate import (
+    Tokens,
+    closest_edits,
+)
+
+Tokenize = Callable[[Sequence[str]], Sequence[Tokens]]
 
 
-class Outputs(NamedTuple):
+@dataclass(frozen=True)
+class Outputs:
     """Predictions and what they should have been."""
 
     predictions: Sequence[str]
@@ -15,6 +25,21 @@ class Outputs(NamedTuple):
     """For each of them one or more texts, all of them right."""
     tokenize: Tokenize
     """Splits texts into what error rates count."""
+
+    @cached_property
+    def token_edits(self) -> np.ndarray:
+        """What `closest_edits` finds in tokens, (N, 2)."""
+        return self.edits(self.tokenize)
+
+    def edits(self, tokenize: Tokenize) -> np.ndarray:
+        """What `closest_edits` finds in tokens of another kind, (N, 2)."""
+        # Many texts at once are split much faster.
+        every = [text for choices in self.references for text in choices]
+        tokens = iter(tokenize(every))
+        return closest_edits(
+            tokenize(self.predictions),
+            [[next(tokens) for _ in choices] for choices in self.references],
+        )
 
 
 class Measured(NamedTuple):

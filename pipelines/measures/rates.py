@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from rapidfuzz.distance import Levenshtein
 
 from keras_recurrent.pipelines.measures.measure import Measured, Outputs
 
@@ -57,17 +56,17 @@ class Rate:
 
 def token_errors(outputs: Outputs) -> np.ndarray:
     """Edits and tokens of the closest reference."""
-    return _edits(outputs, outputs.tokenize)
+    return outputs.token_edits
 
 
 def character_errors(outputs: Outputs) -> np.ndarray:
     """Edits and characters of the closest reference."""
-    return _edits(outputs, lambda texts: [list(text) for text in texts])
+    return outputs.edits(lambda texts: [list(text) for text in texts])
 
 
 def wrong_sequences(outputs: Outputs) -> np.ndarray:
     """Whether there is an edit, out of one."""
-    edits = token_errors(outputs)[:, 0]
+    edits = outputs.token_edits[:, 0]
     return np.stack([edits > 0, np.ones_like(edits)], axis=1).astype(np.int64)
 
 
@@ -105,20 +104,3 @@ def resampled(counts: np.ndarray, resamples: int) -> np.ndarray:
 def _rate(sums: np.ndarray) -> np.ndarray:
     """Return (…) of (…, 2)."""
     return sums[..., 0] / np.maximum(sums[..., 1], 1)
-
-
-def _edits(outputs: Outputs, tokenize: Callable) -> np.ndarray:
-    sizes = [len(choices) for choices in outputs.references]
-    flat = iter(
-        tokenize([text for choices in outputs.references for text in choices])
-    )
-    counts = []
-    for tokens, size in zip(tokenize(outputs.predictions), sizes, strict=True):
-        choices = [next(flat) for _ in range(size)]
-        # Of equally close ones the longest, as `error_rates` has it.
-        edits, length = min(
-            (Levenshtein.distance(tokens, choice), -len(choice))
-            for choice in choices
-        )
-        counts.append((edits, -length))
-    return np.array(counts, np.int64)

@@ -3,6 +3,8 @@
 Tests `measure.py`, `rates.py` and `scores.py`.
 """
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import sacrebleu
@@ -13,17 +15,9 @@ from keras_recurrent.pipelines.measures import (
     get_measures,
 )
 from keras_recurrent.pipelines.measures.rates import resampled
-from keras_recurrent.pipelines.recipe import EvaluationConfig
+from keras_recurrent.pipelines.recipe import EvaluationConfig, MeasureName
 
-ALL = (
-    "token_error_rate",
-    "sequence_error_rate",
-    "character_error_rate",
-    "exact_match",
-    "bleu",
-    "chrf",
-    "ter",
-)
+ALL = get_args(MeasureName)
 SENTENCES = (
     "two young men ride their bicycles in the park .",
     "a dog runs .",
@@ -65,7 +59,12 @@ def test_rates_are_those_of_their_definitions():
     )
     assert found["token_error_rate"].value == expected.token_error_rate
     assert found["sequence_error_rate"].value == expected.sequence_error_rate
-    right = [p in r for p, r in zip(*given[:2], strict=True)]
+    right = [
+        prediction in choices
+        for prediction, choices in zip(
+            given.predictions, given.references, strict=True
+        )
+    ]
     assert found["exact_match"].value == np.mean(right)
     letters = error_rates(
         map(list, given.predictions),
