@@ -104,24 +104,28 @@ def evaluate(run: Run) -> Evaluation:
     (`predictions.tsv`, as `text_lines` says), all hypotheses with their scores
     and alignments (`nbest.jsonl`), and a picture of the attention for some
     sources.
-    """
-    return evaluate_pairs(run, "test", load_pairs(run.recipe.data, "test"))
-
-
-def evaluate_pairs(run: Run, name: str, pairs: tf.data.Dataset) -> Evaluation:
-    """Decode the sources of some pairs and compare with their targets.
-
-    Args:
-        run: A trained run.
-        name: Of the test set; what is written has it in its name, unless it is
-            that of the test split. See `evaluate`.
-        pairs: As from `load_pairs`.
 
     Raises:
         RecipeError: more hypotheses are to be kept than there are.
     """
+    predictor = load_predictor(run, run.recipe.evaluation.n_best)
+    pairs = load_pairs(run.recipe.data, "test")
+    return evaluate_pairs(run, predictor, "test", pairs)
+
+
+def evaluate_pairs(
+    run: Run, predictor: Predictor, name: str, pairs: tf.data.Dataset
+) -> Evaluation:
+    """Decode the sources of some pairs and compare with their targets.
+
+    Args:
+        run: A trained run.
+        predictor: Its model, with as many hypotheses as are to be kept.
+        name: Of the test set; what is written has it in its name, unless it is
+            that of the test split. See `evaluate`.
+        pairs: As from `load_pairs`.
+    """
     config = run.recipe.evaluation
-    predictor = load_predictor(run, config.n_best)
     references = group_references(pairs)
     sources = list(references)[: config.max_examples]
     # Batches of like lengths need little padding.
@@ -208,11 +212,11 @@ def _picture_attention(
     chosen = [
         sources[len(sources) * (2 * k + 1) // (2 * count)] for k in range(count)
     ]
-    outputs = predictor(tf.constant(chosen))
+    outputs = predictor.best(tf.constant(chosen))
     figure = attention_figure(
         _labels(predictor.source.tokenize(chosen)),
-        _labels(predictor.target.tokenize(outputs["predictions"])),
-        outputs["alignments"].numpy(),
+        _labels(predictor.target.tokenize(outputs["predictions"][:, 0])),
+        outputs["alignments"][:, 0].numpy(),
     )
     with whole_file(path) as draft:
         figure.savefig(draft)

@@ -24,6 +24,7 @@ from keras_recurrent.pipelines.recipe import (
     ModelConfig,
     Recipe,
     TrainingConfig,
+    VocabularyConfig,
 )
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.sources import fingerprint, load_pairs
@@ -105,35 +106,33 @@ def build_vocabularies(
         recipe: says how texts become tokens.
         pairs: those for training, from `load_splits`.
     """
-    sides = {"source": recipe.source, "target": recipe.target}
-    splitters = {
-        side: Splitter(config.split, config.case, config.normalize)
-        for side, config in sides.items()
-    }
-    counts = {side: TokenCounts() for side in sides}
-    if recipe.joint_vocabulary:
-        counts["target"] = counts["source"]
-    for batch in pairs.batch(10_000):
-        for side, splitter in splitters.items():
-            counts[side].add(splitter(batch[side]).flat_values)
-    for side, found in counts.items():
-        if found.forgotten:
-            say(
-                f"{side}: there were too many different tokens to count all; "
-                f"{found.forgotten:,} that had occurred once were forgotten"
-            )
-    vocabularies = [
-        Vocabulary(
-            tokens_of(
-                counts[side], config.split, config.max_size, config.min_count
-            ),
-            config.split,
-            config.case,
-            config.normalize,
-        )
-        for side, config in sides.items()
+    # One vocabulary of the texts of both sides, or one of each.
+    configs = [recipe.source]
+    if not recipe.joint_vocabulary:
+        configs.append(recipe.target)
+    splitters = [
+        Splitter(config.split, config.case, config.normalize)
+        for config in configs
     ]
-    return vocabularies[0], vocabularies[1]
+    counts = [TokenCounts() for _ in configs]
+    for batch in pairs.batch(10_000):
+        for number, side in enumerate(("source", "target")):
+            which = min(number, len(configs) - 1)
+            counts[which].add(splitters[which](batch[side]).flat_values)
+    vocabularies = [
+        _vocabulary(*both) for both in zip(counts, configs, strict=True)
+    ]
+    return vocabularies[0], vocabularies[-1]
+
+
+def _vocabulary(counts: TokenCounts, config: VocabularyConfig) -> Vocabulary:
+    if counts.forgotten:
+        say(
+            "There were too many different tokens to count all; "
+            f"{counts.forgotten:,} that had occurred once were forgotten"
+        )
+    tokens = tokens_of(counts, config.split, config.max_size, config.min_count)
+    return Vocabulary(tokens, config.split, config.case, config.normalize)
 
 
 def load_batches(
@@ -243,21 +242,22 @@ def _fit(
     batches, validation = load_batches(run.recipe, vocabularies, seed, pairs)
     model = build_model(run.recipe.model, *map(len, vocabularies))
     compile_model(model, config)
-    # Keras says so at the end of each epoch whose length it did not know.
-    warnings.filterwarnings("ignore", "Your input ran out of data")
-    model.fit(
-        batches,
-        validation_data=validation,
-        initial_epoch=restore(run, model),
-        epochs=config.epochs,
-        shuffle=False,  # the batches are shuffled already
-        verbose=verbosity(),
-        callbacks=[
-            keras.callbacks.TerminateOnNaN(),
-            keras.callbacks.TensorBoard(run.events, write_graph=False),
-            KeepProgress(run),
-        ],
-    )
+    with warnings.catch_warnings():
+        # Keras says so at the end of each epoch whose length it did not know.
+        warnings.filterwarnings("ignore", "Your input ran out of data")
+        model.fit(
+            batches,
+            validation_data=validation,
+            initial_epoch=restore(run, model),
+            epochs=config.epochs,
+            shuffle=False,  # the batches are shuffled already
+            verbose=verbosity(),
+            callbacks=[
+                keras.callbacks.TerminateOnNaN(),
+                keras.callbacks.TensorBoard(run.events, write_graph=False),
+                KeepProgress(run),
+            ],
+        )
     if not run.model.exists():
         raise RunError(
             f"{run.folder}: the validation loss is not a number, so no model "

@@ -286,6 +286,15 @@ def test_evaluate_on_files_and_compare(trained, letters, tmp_path):
     assert numbers[0]["edits"] == numbers[1]["edits"]
     assert not (runs[0] / "evaluation.json").exists()
 
+    # What has the name of another set would overwrite its results.
+    for name in ("test", "letters"):
+        (tmp_path / "same").mkdir(exist_ok=True)
+        twin = tmp_path / "same" / name
+        shutil.copy(letters / "validation.tsv", twin)
+        same = call("evaluate", runs[0], "--files", twin, "--parallel", *sides)
+        assert same.exit_code == 2
+        assert "must have different names" in same.output
+
     call("evaluate", runs[1], "--parallel", *sides, "decoding.beam_width=1")
     result = call("compare", *runs, "--set", "letters")
     assert result.exit_code == 0, result.output

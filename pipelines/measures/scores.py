@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from sacrebleu.significance import PairedTest
-
 from keras_recurrent.pipelines.measures.measure import Measured, Outputs
 
 
@@ -37,6 +35,9 @@ class Score:
         )
 
     def compare(self, one: Outputs, other: Outputs, resamples: int) -> float:
+        # It takes a moment to import, as in `measures.py`.
+        from sacrebleu.significance import PairedTest
+
         systems = {"one": one, "other": other}
         test = PairedTest(
             [(name, list(o.predictions)) for name, o in systems.items()],

@@ -2,8 +2,6 @@
 
 import io
 
-import sentencepiece
-
 from keras_recurrent.pipelines.origin import say
 from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.text.counting import TokenCounts
@@ -39,6 +37,9 @@ def learn_byte_pairs(words: TokenCounts, size: int) -> list[str]:
             f"{len(order):,} different words, {used / total:.1%} of all"
         )
         order = order[:_MOST_WORDS]
+    # Only here, as whoever has learned needs it no more.
+    import sentencepiece
+
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(

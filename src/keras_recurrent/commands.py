@@ -101,27 +101,31 @@ def evaluate(
     from rich.console import Console
 
     from keras_recurrent.pipelines.evaluation import evaluate_pairs
-    from keras_recurrent.pipelines.recipe import ParallelFiles
+    from keras_recurrent.pipelines.predictor import load_predictor
+    from keras_recurrent.pipelines.recipe import ParallelFiles, RecipeError
     from keras_recurrent.pipelines.sources import (
         load_pairs,
         source_of_files,
     )
 
     data = run.recipe.data
-    specs: list[Any] = list(files)
+    sets: dict[str, Any] = {path.name: path for path in files}
     if parallel is not None:
         source, target = parallel
-        specs.append(ParallelFiles(source=source, target=target))
-    sets = {
-        (spec if isinstance(spec, Path) else spec.source).name: spec
-        for spec in specs
-    }
+        sets[source.name] = ParallelFiles(source=source, target=target)
+    taken = {"test", *data.tests} & sets.keys()
+    if taken or len(sets) < len(files) + (parallel is not None):
+        raise RecipeError(
+            "files to evaluate on must have different names, and none of "
+            f"{', '.join(['test', *data.tests])}: results go by the names"
+        )
+    predictor = load_predictor(run, run.recipe.evaluation.n_best)
     for name in sets or ("test", *data.tests):
         if sets:
             pairs = source_of_files(data, sets[name], name).pairs()
         else:
             pairs = load_pairs(data, name)
-        evaluation = evaluate_pairs(run, name, pairs)
+        evaluation = evaluate_pairs(run, predictor, name, pairs)
         Console().print(evaluation.table())
         for line in evaluation.signatures():
             print(line)

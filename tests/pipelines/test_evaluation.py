@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from keras_recurrent.pipelines.evaluation import evaluate, evaluate_pairs
+from keras_recurrent.pipelines.predictor import load_predictor
 from keras_recurrent.pipelines.recipe import (
     DataConfig,
     RecipeError,
@@ -119,7 +120,9 @@ def test_a_set_of_its_own_is_kept_apart(run, letters):
     evaluate(run)
     before = run.evaluation.read_bytes()
     data = run.recipe.data
-    evaluation = evaluate_pairs(run, "more", load_pairs(data, "validation"))
+    evaluation = evaluate_pairs(
+        run, load_predictor(run), "more", load_pairs(data, "validation")
+    )
     assert evaluation.table().title == "more: 40 words"
     assert run.evaluation.read_bytes() == before
     for path in run.evaluation_files("more"):
