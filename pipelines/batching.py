@@ -169,10 +169,7 @@ def encoded(
 
 def cut_to_batches(batch_size: int, *pool: tf.RaggedTensor) -> tf.data.Dataset:
     """Cut N rows to batches (B, …), the last one with fewer rows."""
-    starts = tf.range(0, pool[0].nrows(), batch_size)
-    return tf.data.Dataset.from_tensor_slices(starts).map(
-        lambda start: tuple(ids[start : start + batch_size] for ids in pool)
-    )
+    return _cut(tf.range(0, pool[0].nrows(), batch_size), pool)
 
 
 def cut_to_tokens(
@@ -204,7 +201,11 @@ def cut_to_tokens(
         (tf.zeros([0], tf.int64), tf.constant(0, tf.int64)),
         shape_invariants=(tf.TensorShape([None]), tf.TensorShape([])),
     )
-    ends = tf.concat([starts[1:], [count]], axis=0)
+    return _cut(starts, pool)
+
+
+def _cut(starts: tf.Tensor, pool: tuple[tf.RaggedTensor, ...]) -> Any:
+    ends = tf.concat([starts[1:], [pool[0].nrows()]], axis=0)
     return tf.data.Dataset.from_tensor_slices((starts, ends)).map(
         lambda start, end: tuple(ids[start:end] for ids in pool)
     )

@@ -105,7 +105,14 @@ def _read(run: Run, name: str) -> dict[tuple[str, tuple[str, ...]], str]:
     found = {}
     with path.open("rb") as file:
         for number, line in read_lines(file, f"{path}, line"):
-            if number > 1:  # the names of the columns
-                source, prediction, _, *references = line.split("\t")
-                found[source, tuple(sorted(references))] = prediction
+            if number == 1:  # the names of the columns
+                continue
+            columns = line.split("\t")
+            if len(columns) < 3:
+                raise RunError(
+                    f"{path}, line {number}: damaged. Write it again: "
+                    f"keras-recurrent evaluate {run.folder}"
+                )
+            source, prediction, _, *references = columns
+            found[source, tuple(sorted(references))] = prediction
     return found

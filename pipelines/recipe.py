@@ -166,6 +166,17 @@ FileSpec = Annotated[
 ]
 
 
+def kind_of_file(path: Path) -> str:
+    """Return what a name tells: `json`, `tfrecord` or `tab-separated`."""
+    suffix = (
+        path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    )
+    if suffix in (".json", ".jsonl"):
+        return "json"
+    # Shards are called `data.tfrecord-00000-of-00010`.
+    return "tfrecord" if ".tfrecord" in path.name else "tab-separated"
+
+
 class FilesConfig(Section):
     """Where each split is: a file, a pattern, a list of them, or two sides.
 
@@ -187,11 +198,7 @@ class FilesConfig(Section):
             if not isinstance(files, ParallelFiles)
             for path in ([files] if isinstance(files, Path) else files)
         ]
-        return any(
-            kind in path.name
-            for path in paths
-            for kind in (".json", ".tfrecord")
-        )
+        return any(kind_of_file(path) != "tab-separated" for path in paths)
 
 
 class SplitsConfig(Section):
@@ -263,6 +270,11 @@ class DataConfig(Section):
         if taken:
             raise ValueError(
                 f"a test set must not be called {' or '.join(taken)}"
+            )
+        if any("/" in name or not name for name in tests):
+            raise ValueError(
+                "the name of a test set, which results go by, must be neither "
+                "empty nor have a /"
             )
         return tests
 

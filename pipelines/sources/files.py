@@ -51,11 +51,6 @@ def is_gzipped(path: Path) -> bool:
     return path.suffix == ".gz"
 
 
-def kind_of(path: Path) -> str:
-    """Return the suffix that tells what is in a file, without `.gz`."""
-    return Path(path.stem).suffix if is_gzipped(path) else path.suffix
-
-
 def lines_of(path: Path, key: str) -> Iterator[tuple[int, bytes]]:
     """Yield the number, from 1, and the bytes of each line of a file.
 

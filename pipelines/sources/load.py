@@ -1,19 +1,28 @@
 """The pairs that a recipe names."""
 
-from pathlib import Path
-
 import tensorflow as tf
 
-from keras_recurrent.pipelines.recipe import DataConfig, FileSpec, ParallelFiles
+from keras_recurrent.pipelines.recipe import (
+    DataConfig,
+    FileSpec,
+    ParallelFiles,
+    kind_of_file,
+)
 from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.sources.dataset import Dataset
 from keras_recurrent.pipelines.sources.file_source import FileSource
-from keras_recurrent.pipelines.sources.files import found, kind_of
+from keras_recurrent.pipelines.sources.files import found
 from keras_recurrent.pipelines.sources.json_lines import JsonLines
 from keras_recurrent.pipelines.sources.parallel import Parallel
 from keras_recurrent.pipelines.sources.records import Records
 from keras_recurrent.pipelines.sources.source import Source
 from keras_recurrent.pipelines.sources.tab_separated import TabSeparated
+
+_KINDS: dict[str, type[FileSource]] = {
+    "json": JsonLines,
+    "tfrecord": Records,
+    "tab-separated": TabSeparated,
+}
 
 
 def load_pairs(data: DataConfig, split: str) -> tf.data.Dataset:
@@ -90,7 +99,7 @@ def source_of_files(data: DataConfig, files: FileSpec, key: str) -> Source:
         targets = found(files.target, f"{key}.target")
         return Parallel(sources, targets, key, skip)
     paths = found(files, key)
-    kinds = {_kind(path) for path in paths}
+    kinds = {_KINDS[kind_of_file(path)] for path in paths}
     if len(kinds) > 1:
         names = ", ".join(sorted(kind.kind for kind in kinds))
         raise RecipeError(
@@ -99,13 +108,6 @@ def source_of_files(data: DataConfig, files: FileSpec, key: str) -> Source:
     fields = (data.source or "source", data.target or "target")
     (kind,) = kinds
     return kind(paths, key, skip, fields)
-
-
-def _kind(path: Path) -> type[FileSource]:
-    if kind_of(path) in (".jsonl", ".json"):
-        return JsonLines
-    # Shards are called `data.tfrecord-00000-of-00010`.
-    return Records if ".tfrecord" in path.name else TabSeparated
 
 
 def read_texts(pairs: tf.data.Dataset) -> dict[str, list[str]]:

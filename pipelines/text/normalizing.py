@@ -78,34 +78,28 @@ class Normalizer(tf.Module):
         # Jamo that a model writes are put together again.
         self._joined = _pairs_table(hangul=True) if "jamo" in names else None
         maps = tuple(name for name in _MAPS if name in names)
-        self._map: Any = None
+        self._mapped: tuple[str, ...] = ()
         if maps:
-            keys, values = zip(*_mapping(maps).items(), strict=True)
-            self._map = tf.lookup.StaticHashTable(
+            keys, self._mapped = zip(*_mapping(maps).items(), strict=True)
+            codes = tf.constant([ord(key) for key in keys], tf.int32)
+            # The place of a character in `_mapped`; of others -1.
+            self._places = tf.lookup.StaticHashTable(
                 tf.lookup.KeyValueTensorInitializer(
-                    tf.constant(keys), tf.constant(values)
+                    codes, tf.range(tf.size(codes))
                 ),
-                default_value="",
-            )
-            known = tf.constant([ord(key) for key in keys], tf.int32)
-            self._mapped = tf.lookup.StaticHashTable(
-                tf.lookup.KeyValueTensorInitializer(
-                    known, tf.ones_like(known, tf.int32)
-                ),
-                default_value=0,
+                default_value=-1,
             )
 
     def __call__(self, texts: Any) -> tf.Tensor:
         """Normalize texts (B,), UTF-8."""
         if self._composed is not None:
             texts = _compose(texts, self._composed)
-        if self._map is not None:
+        if self._mapped:
             characters = tf.strings.unicode_split(texts, "UTF-8")
             codes = tf.strings.unicode_decode(texts, "UTF-8").flat_values
-            flat = characters.flat_values
-            flat = tf.where(
-                self._mapped.lookup(codes) == 1, self._map.lookup(flat), flat
-            )
+            places = self._places.lookup(codes)
+            mapped = tf.gather(tf.constant(self._mapped), tf.maximum(places, 0))
+            flat = tf.where(places < 0, characters.flat_values, mapped)
             texts = tf.strings.reduce_join(
                 characters.with_flat_values(flat), axis=-1
             )

@@ -63,7 +63,7 @@ def split_punctuation(texts: Any) -> tf.RaggedTensor:
     replace = tf.strings.regex_replace
     texts = replace(texts, _JOINER, _NO_JOINER)
     texts = tf.strings.reduce_join(
-        tf.strings.split(" " + texts + " "), axis=-1, separator=" "
+        tf.strings.split(texts), axis=-1, separator=" "
     )
     texts = replace(" " + texts + " ", _MARK, rf"{_JOINER}\1{_JOINER}")
     for adjoining, once in (
@@ -98,8 +98,8 @@ class Splitter(tf.Module):
 
     Args:
         split: `"characters"`, `"words"`, `"punctuation"` or `"subwords"`.
-        case: `"keep"`, `"upper"` or `"lower"`.
-        normalize: See `Normalizer`, which comes first.
+        case: `"keep"`, `"upper"` or `"lower"`, which comes first.
+        normalize: See `Normalizer`, which comes second.
 
     Raises:
         ValueError: one of them is something else.

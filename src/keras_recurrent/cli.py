@@ -150,11 +150,15 @@ def data(
     recipe: Recipe,
     overrides: Overrides = None,
     picture: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            "--picture", metavar="FILE", help="Where to draw the lengths."
+            "--picture",
+            metavar="FILE",
+            help="Where to draw the lengths; by default RECIPE.lengths.png, "
+            "here.",
+            show_default=False,
         ),
-    ] = Path("lengths.png"),
+    ] = None,
 ) -> None:
     """Show what a model will eat: counts, lengths, padding, unknown tokens.
 

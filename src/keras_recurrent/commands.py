@@ -58,11 +58,12 @@ def train(recipe: Path, overrides: Sequence[str], folder: Path | None) -> None:
     print(f"Next: keras-recurrent evaluate {run.folder}")
 
 
-def data(recipe: Path, overrides: Sequence[str], picture: Path) -> None:
+def data(recipe: Path, overrides: Sequence[str], picture: Path | None) -> None:
     """Show what a model will eat."""
     from keras_recurrent.pipelines.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides)
+    picture = picture or Path(f"{recipe.stem}.lengths.png")
     load_tensorflow()
     from rich.console import Console
 

@@ -58,6 +58,9 @@ def test_other_sources(runs, tmp_path):
     message = f"different sources or references; '{missing}' is in one of"
     with pytest.raises(RunError, match=message):
         compare(one, third)
+    third.predictions.write_text("\n".join([*lines[:-1], missing]))
+    with pytest.raises(RunError, match="predictions.tsv, line 41: damaged"):
+        compare(one, third)
     third.predictions.unlink()
     with pytest.raises(RunError, match="has not been evaluated on 'test'. Fir"):
         compare(one, third)
