@@ -9,7 +9,7 @@ from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.recipe import Recipe, load_recipe
 
 # Keys of a recipe that say where the data is, which its fingerprint knows.
-_PLACES = ("data.directory", "data.folder", "data.files.")
+_PLACES = ("data.directory", "data.manual", "data.folder", "data.files.")
 # Keys that may be raised, to go on for longer.
 _RISING = ("training.epochs", "tuning.max_trials")
 

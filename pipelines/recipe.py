@@ -5,6 +5,7 @@ Longer than other files: it is the reference of all keys, with what each means.
 Nothing here imports TensorFlow: a mistake in a recipe is reported at once.
 """
 
+import re
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
@@ -73,6 +74,13 @@ def _length_penalty(value: object) -> object:
             return float(value)
     raise ValueError("expected `average` or a number of at least 0")
 
+
+# Source and target of the datasets that come along.
+_FEATURES = {
+    "cmudict": ("word", "phonemes"),
+    "dates": ("written", "iso"),
+    "wikipron": ("word", "pronunciation"),
+}
 
 # The heads of `MultiHeadAttention`, repeated here like the names of cells.
 NUM_HEADS = 4
@@ -213,21 +221,26 @@ class DataConfig(Section):
     """Where the pairs come from: one of `dataset`, `folder` and `files`."""
 
     dataset: str | None = None
-    """Name of a TensorFlow dataset: `cmudict`, or any other of the catalogue,
-    such as `ted_hrlr_translate/pt_to_en`."""
+    """Name of a TensorFlow dataset: `cmudict`, `dates/en`, `wikipron/kor` (of
+    files in `manual`), or any other of the catalogue, such as
+    `ted_hrlr_translate/pt_to_en`."""
     folder: FilePath | None = None
     """Folder of a prepared TensorFlow dataset, which needs no code then."""
     files: FilesConfig | None = None
     """Files instead of a dataset."""
     directory: FilePath | None = None
     """Where datasets are prepared; by default TFDS's own directory."""
+    manual: FilePath | None = None
+    """Folder of files that a dataset is made of and that one gets oneself."""
     splits: SplitsConfig = SplitsConfig()
     source: Feature = None
-    """Feature of the dataset that is the source: of `cmudict` by default
-    `word`. Of JSON lines and TFRecord the field, by default `source`."""
+    """Feature of the dataset that is the source: of `cmudict` and `wikipron`
+    by default `word`, of `dates` `written`. Of JSON lines and TFRecord the
+    field, by default `source`."""
     target: Feature = None
     """Feature of the dataset that is the target: of `cmudict` by default
-    `phonemes`. Of JSON lines and TFRecord the field, by default `target`."""
+    `phonemes`, of `wikipron` `pronunciation`, of `dates` `iso`. Of JSON lines
+    and TFRecord the field, by default `target`."""
     tests: dict[str, FileSpec] = {}
     """More test sets, each with its name."""
     malformed: Literal["stop", "skip"] = "stop"
@@ -258,9 +271,9 @@ class DataConfig(Section):
         files = info.data.get("files")
         if files is not None and not files.have_fields:
             return None
-        dataset, _, _version = (info.data.get("dataset") or "").partition(":")
-        if feature is None and dataset == "cmudict":
-            return "word" if info.field_name == "source" else "phonemes"
+        dataset = re.split("[:/]", info.data.get("dataset") or "")[0]
+        if feature is None and dataset in _FEATURES:
+            return _FEATURES[dataset][info.field_name == "target"]
         return feature
 
     @pydantic.field_validator("tests")
@@ -525,6 +538,6 @@ def _anchor_paths(settings: dict[str, Any], folder: Path) -> None:
             return str(folder.absolute() / Path(value).expanduser())
         return value
 
-    for key in ("directory", "folder", "files", "tests"):
+    for key in ("directory", "manual", "folder", "files", "tests"):
         if key in data:
             data[key] = anchored(data[key])

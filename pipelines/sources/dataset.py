@@ -8,8 +8,10 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-# Importing it makes `cmudict` known to TensorFlow Datasets.
-import keras_recurrent.pipelines.cmudict.builder  # noqa: F401
+# Importing them makes them known to TensorFlow Datasets.
+import keras_recurrent.pipelines.cmudict.builder
+import keras_recurrent.pipelines.dates.builder
+import keras_recurrent.pipelines.wikipron.builder  # noqa: F401
 from keras_recurrent.pipelines.recipe import DataConfig
 from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.sources.files import CACHE_BYTES
@@ -130,10 +132,19 @@ class Dataset:
             if builder.name == "cmudict":  # takes seconds: no progress needed
                 stack.enter_context(redirect_stdout(io.StringIO()))
                 stack.enter_context(redirect_stderr(io.StringIO()))
+            manual = self.data.manual
             try:
-                builder.download_and_prepare()
-            except OSError as error:  # no network, no space, no permission
+                builder.download_and_prepare(
+                    download_config=tfds.download.DownloadConfig(
+                        manual_dir=manual and str(manual)
+                    )
+                )
+            # No network, no space, no permission; files that are not as the
+            # builder expects them; or a folder of files that is not there.
+            except (OSError, ValueError, AssertionError) as error:
                 reason = " ".join(str(error).split())
+                if isinstance(error, AssertionError) and manual is None:
+                    reason += " Give that folder as data.manual"
                 raise RecipeError(
                     f"{self._key}: cannot be prepared in {builder.data_dir}: "
                     f"{reason}"

@@ -1,0 +1,1 @@
+"""Pronunciations from files of WikiPron or SIGMORPHON; see `builder.py`."""
