@@ -106,9 +106,9 @@ def write_corpus(path: Path, pairs: int) -> None:
 def occupy(path: Path) -> None:
     """Go through a corpus; print the peak of memory above the imports."""
     from keras_recurrent.pipelines.recipe import Recipe
+    from keras_recurrent.pipelines.splits import load_splits, within_limits
     from keras_recurrent.pipelines.training import (
         build_vocabularies,
-        load_splits,
         training_batches,
     )
 
@@ -128,10 +128,13 @@ def occupy(path: Path) -> None:
         }
     )
     before = peak()
-    pairs = load_splits(recipe)["train"]
+    splits = load_splits(recipe)
     print(f"checked: {peak() - before:.0f} MiB", flush=True)
-    vocabularies = build_vocabularies(recipe, pairs)
+    vocabularies = build_vocabularies(recipe, splits.pairs["train"])
     print(f"subwords learned: {peak() - before:.0f} MiB", flush=True)
+    splits, _ = within_limits(recipe, vocabularies, splits)
+    print(f"lengths counted: {peak() - before:.0f} MiB", flush=True)
+    pairs = splits.pairs["train"]
     rows = 0
     for _, labels in training_batches(pairs, *vocabularies, 64):
         rows += labels.shape[0]

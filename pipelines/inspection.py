@@ -11,13 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from keras_recurrent.pipelines.files import whole_file
-from keras_recurrent.pipelines.lengths import example_lengths
 from keras_recurrent.pipelines.plots import lengths_figure
 from keras_recurrent.pipelines.recipe import Recipe
+from keras_recurrent.pipelines.splits import load_splits, within_limits
 from keras_recurrent.pipelines.training import (
     build_vocabularies,
     load_batches,
-    load_splits,
 )
 from keras_recurrent.pipelines.vocabulary import UNKNOWN_ID, Vocabulary
 
@@ -96,13 +95,10 @@ def inspect(recipe: Recipe, picture: Path) -> Inspection:
         RecipeError: as `load_pairs`.
     """
     splits = load_splits(recipe)
-    vocabularies = build_vocabularies(recipe, splits["train"])
-    lengths = {
-        split: example_lengths(pairs, vocabularies)
-        for split, pairs in splits.items()
-    }
+    vocabularies = build_vocabularies(recipe, splits.pairs["train"])
+    splits, lengths = within_limits(recipe, vocabularies, splits)
     batches, _ = load_batches(
-        recipe, vocabularies, recipe.training.seed, splits
+        recipe, vocabularies, recipe.training.seed, splits.pairs
     )
     began = time.perf_counter()
     cells, tokens, count = np.zeros(2), np.zeros(2), 0
@@ -118,11 +114,11 @@ def inspect(recipe: Recipe, picture: Path) -> Inspection:
     return Inspection(
         vocabularies,
         lengths,
-        {s: _unknown(pairs, vocabularies) for s, pairs in splits.items()},
+        {s: _unknown(p, vocabularies) for s, p in splits.pairs.items()},
         (float(source), float(target)),
         count,
         len(lengths["train"]) / seconds,
-        _examples(splits["train"], vocabularies),
+        _examples(splits.pairs["train"], vocabularies),
     )
 
 

@@ -1,12 +1,12 @@
 """How long the examples are, and what is said about it before training."""
 
-import sys
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from keras_recurrent.pipelines.recipe import Recipe
-from keras_recurrent.pipelines.sources import place_of
+from keras_recurrent.pipelines.sources import Source
 from keras_recurrent.pipelines.vocabulary import Vocabulary
 
 _SIDES = ("source", "target")
@@ -17,12 +17,12 @@ _TIMES = 4
 _SLOWDOWN = 1.25
 
 
-def warn_of_lengths(
+def length_warnings(
     recipe: Recipe,
-    vocabularies: tuple[Vocabulary, Vocabulary],
-    splits: dict[str, tf.data.Dataset],
-) -> None:
-    """Say on stderr what of the data is too long, or much longer than the rest.
+    sources: dict[str, Source],
+    lengths: dict[str, np.ndarray],
+) -> Iterator[str]:
+    """Say what of the data is too long, or much longer than the rest.
 
     Targets that decoding cuts off make predictions wrong however well a model
     is trained; a single long example makes every pass over the data take
@@ -30,17 +30,13 @@ def warn_of_lengths(
 
     Args:
         recipe: the recipe.
-        vocabularies: of sources and of targets; they split the texts.
-        splits: the pairs by the name of their split, in their fixed order.
+        sources: where the pairs are from, by the name of their split.
+        lengths: of the pairs, from `example_lengths`.
     """
-    lengths = {
-        split: example_lengths(pairs, vocabularies)
-        for split, pairs in splits.items()
-    }
     warnings = [_cut_targets(recipe, lengths)]
-    warnings += [_outliers(recipe, split, lengths[split]) for split in splits]
-    for warning in filter(None, warnings):
-        print(f"Warning: {warning}", file=sys.stderr, flush=True)
+    for split, source in sources.items():
+        warnings.append(_outliers(recipe, split, source, lengths[split]))
+    yield from filter(None, warnings)
 
 
 def example_lengths(
@@ -94,7 +90,9 @@ def _cut_targets(recipe: Recipe, lengths: dict[str, np.ndarray]) -> str:
     )
 
 
-def _outliers(recipe: Recipe, split: str, lengths: np.ndarray) -> str:
+def _outliers(
+    recipe: Recipe, split: str, source: Source, lengths: np.ndarray
+) -> str:
     if not len(lengths):
         return ""
     usual = np.quantile(lengths, _SHARE, axis=0, method="inverted_cdf")
@@ -111,9 +109,9 @@ def _outliers(recipe: Recipe, split: str, lengths: np.ndarray) -> str:
     others = np.count_nonzero(excess > _TIMES) - 1
     more = f" (and {others:,} more like it)" if others else ""
     return (
-        f"{place_of(recipe.data, split, index)}: the {_SIDES[side]} has "
+        f"{source.place(index)}: the {_SIDES[side]} has "
         f"{lengths[index, side]:,} tokens, where {_SHARE:.0%} have at most "
         f"{usual[side]:,}. Batches as long as this{more} make a pass over the "
         f"{split} data take {slowdown:.1f} times as many time steps: shorten "
-        "the example or leave it out"
+        "the example or leave it out (training.max_length)"
     )

@@ -32,14 +32,16 @@ class KeepProgress(keras.callbacks.Callback):
 
     Args:
         run: The run, with `metrics.jsonl` of all epochs so far.
+        left_out: How many pairs training does without, to be kept as well.
 
     Raises:
         RunError: the loss of an epoch is not a number. It is not kept.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, left_out: int = 0) -> None:
         super().__init__()
         self.run = run
+        self.left_out = left_out
         self.began = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -62,7 +64,14 @@ class KeepProgress(keras.callbacks.Callback):
         with whole_file(checkpoint) as draft:
             self.model.save_weights(draft)
         seconds = round(time.perf_counter() - self.began, 1)
-        history.append({"epoch": epoch + 1, **metrics, "seconds": seconds})
+        history.append(
+            {
+                "epoch": epoch + 1,
+                **metrics,
+                "left_out": self.left_out,
+                "seconds": seconds,
+            }
+        )
         with whole_file(run.training_picture) as draft:
             training_figure(history).savefig(draft)
         with whole_file(run.metrics) as draft:

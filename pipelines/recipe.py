@@ -134,6 +134,7 @@ FilePaths = Annotated[
 Choices = Annotated[tuple[T, ...], Field(strict=False, min_length=1)]
 
 
+Doubtful = Literal["keep", "skip", "stop"]
 Normalization = Literal["nfc", "width", "quotes", "spaces", "marks", "jamo"]
 MeasureName = Literal[
     "token_error_rate",
@@ -197,16 +198,16 @@ class FilesConfig(Section):
     validation: FileSpec
     test: FileSpec
 
-    @property
-    def have_fields(self) -> bool:
-        """Whether they are of a kind whose fields have names."""
-        paths = [
-            path
-            for files in (self.train, self.validation, self.test)
-            if not isinstance(files, ParallelFiles)
-            for path in ([files] if isinstance(files, Path) else files)
-        ]
-        return any(kind_of_file(path) != "tab-separated" for path in paths)
+
+def _have_fields(files: Any) -> bool:
+    """Whether files are of a kind whose fields have names."""
+    if isinstance(files, FilesConfig):
+        specs = (files.train, files.validation, files.test)
+        return any(map(_have_fields, specs))
+    if isinstance(files, ParallelFiles):
+        return False
+    paths = [files] if isinstance(files, Path) else files
+    return any(kind_of_file(path) != "tab-separated" for path in paths)
 
 
 class SplitsConfig(Section):
@@ -217,8 +218,8 @@ class SplitsConfig(Section):
     test: str = "test"
 
 
-class DataConfig(Section):
-    """Where the pairs come from: one of `dataset`, `folder` and `files`."""
+class OriginConfig(Section):
+    """Where pairs come from: one of `dataset`, `folder` and `files`."""
 
     dataset: str | None = None
     """Name of a TensorFlow dataset: `cmudict`, `dates/en`, `wikipron/kor` (of
@@ -226,13 +227,12 @@ class DataConfig(Section):
     `ted_hrlr_translate/pt_to_en`."""
     folder: FilePath | None = None
     """Folder of a prepared TensorFlow dataset, which needs no code then."""
-    files: FilesConfig | None = None
+    files: Any = None
     """Files instead of a dataset."""
     directory: FilePath | None = None
     """Where datasets are prepared; by default TFDS's own directory."""
     manual: FilePath | None = None
     """Folder of files that a dataset is made of and that one gets oneself."""
-    splits: SplitsConfig = SplitsConfig()
     source: Feature = None
     """Feature of the dataset that is the source: of `cmudict` and `wikipron`
     by default `word`, of `dates` `written`. Of JSON lines and TFRecord the
@@ -241,11 +241,9 @@ class DataConfig(Section):
     """Feature of the dataset that is the target: of `cmudict` by default
     `phonemes`, of `wikipron` `pronunciation`, of `dates` `iso`. Of JSON lines
     and TFRecord the field, by default `target`."""
-    tests: dict[str, FileSpec] = {}
-    """More test sets, each with its name."""
-    malformed: Literal["stop", "skip"] = "stop"
-    """What to do with lines that are no pair: an error, or `skip` them and
-    say how many there are."""
+    weight: PositiveInt = 1
+    """How many times an epoch has each training pair of this source; to be
+    told where there is `more` than one."""
 
     @pydantic.model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -269,12 +267,42 @@ class DataConfig(Section):
         # Recipes in older run folders name those of `cmudict` for files, too,
         # which had columns.
         files = info.data.get("files")
-        if files is not None and not files.have_fields:
+        if files is not None and not _have_fields(files):
             return None
         dataset = re.split("[:/]", info.data.get("dataset") or "")[0]
         if feature is None and dataset in _FEATURES:
             return _FEATURES[dataset][info.field_name == "target"]
         return feature
+
+
+class MoreConfig(OriginConfig):
+    """One more source of training pairs."""
+
+    files: FileSpec | None = None
+    """Files instead of a dataset."""
+    split: str = "train"
+    """Split of the dataset; a slice too: `train[:90%]`."""
+
+
+class DataConfig(OriginConfig):
+    """The data."""
+
+    files: FilesConfig | None = None
+    """Files instead of a dataset."""
+    splits: SplitsConfig = SplitsConfig()
+    more: Annotated[tuple[MoreConfig, ...], Field(strict=False)] = ()
+    """More sources of training pairs, mixed with those."""
+    tests: dict[str, FileSpec] = {}
+    """More test sets, each with its name."""
+    malformed: Literal["stop", "skip"] = "stop"
+    """What to do with lines that are no pair: an error, or `skip` them and
+    say how many there are."""
+    duplicates: Doubtful = "keep"
+    """What to do with training pairs that have occurred before: `keep` or
+    `skip` them and say how many there are, or `stop`."""
+    overlap: Doubtful = "keep"
+    """What to do with training pairs whose source is in validation or a test
+    set, too."""
 
     @pydantic.field_validator("tests")
     @classmethod
@@ -290,6 +318,15 @@ class DataConfig(Section):
                 "empty nor have a /"
             )
         return tests
+
+    @pydantic.model_validator(mode="after")
+    def _weights_compare(self) -> Self:
+        if self.weight > 1 and not self.more:
+            raise ValueError(
+                "`weight` says how often pairs occur beside those of `more`, "
+                f"which is empty. Received: weight={self.weight}"
+            )
+        return self
 
 
 class VocabularyConfig(Section):
@@ -379,6 +416,9 @@ class TrainingConfig(Section):
     """Compile with XLA; batches are then padded to few different shapes."""
     max_examples: PositiveInt | None = None
     """Train on the first examples only; null trains on all."""
+    max_length: PositiveInt | None = None
+    """Leave out examples with more tokens than that on a side; null trains on
+    all."""
     data_service: str | None = None
     """Address of a `tf.data` service whose workers make the training batches,
     such as `grpc://localhost:5000`; null makes them here."""
@@ -520,14 +560,14 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(message) from None
 
 
+_PATHS = {"directory", "manual", "folder", "files", "tests"}
+
+
 def _anchor_paths(settings: dict[str, Any], folder: Path) -> None:
     """Make the relative paths of `settings` start at `folder`, in place.
 
     Values of a wrong type are left for validation to report.
     """
-    data = settings.get("data")
-    if not isinstance(data, dict):
-        return
 
     def anchored(value: Any) -> Any:
         if isinstance(value, dict):
@@ -538,6 +578,9 @@ def _anchor_paths(settings: dict[str, Any], folder: Path) -> None:
             return str(folder.absolute() / Path(value).expanduser())
         return value
 
-    for key in ("directory", "manual", "folder", "files", "tests"):
-        if key in data:
-            data[key] = anchored(data[key])
+    data = settings.get("data")
+    more = data.get("more") if isinstance(data, dict) else None
+    for section in [data, *(more if isinstance(more, list) else [])]:
+        if isinstance(section, dict):
+            for key in _PATHS & section.keys():
+                section[key] = anchored(section[key])

@@ -17,7 +17,6 @@ from keras_recurrent.models import (
 from keras_recurrent.pipelines.batching import training_batches
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import is_finished
-from keras_recurrent.pipelines.lengths import warn_of_lengths
 from keras_recurrent.pipelines.origin import Fingerprint, say
 from keras_recurrent.pipelines.progress import KeepProgress, restore
 from keras_recurrent.pipelines.recipe import (
@@ -27,7 +26,12 @@ from keras_recurrent.pipelines.recipe import (
     VocabularyConfig,
 )
 from keras_recurrent.pipelines.run import Run, RunError
-from keras_recurrent.pipelines.sources import fingerprint, load_pairs
+from keras_recurrent.pipelines.sources import fingerprint
+from keras_recurrent.pipelines.splits import (
+    Splits,
+    load_splits,
+    within_limits,
+)
 from keras_recurrent.pipelines.text.counting import TokenCounts
 from keras_recurrent.pipelines.text.splitting import Splitter
 from keras_recurrent.pipelines.vocabulary import (
@@ -85,16 +89,6 @@ def compile_model(model: Seq2Seq, config: TrainingConfig) -> None:
     )
 
 
-def load_splits(recipe: Recipe) -> dict[str, tf.data.Dataset]:
-    """Return the pairs for training and those for validation, by name."""
-    train = load_pairs(recipe.data, "train")
-    limit = recipe.training.max_examples
-    return {
-        "train": train if limit is None else train.take(limit),
-        "validation": load_pairs(recipe.data, "validation"),
-    }
-
-
 def build_vocabularies(
     recipe: Recipe, pairs: tf.data.Dataset
 ) -> tuple[Vocabulary, Vocabulary]:
@@ -143,16 +137,13 @@ def load_batches(
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Return the batches for training and those for validation.
 
-    Says on stderr where the data is too long; see `warn_of_lengths`.
-
     Args:
         recipe: says how to make batches.
         vocabularies: of sources and of targets.
         seed: of the order of the pairs.
-        pairs: from `load_splits`.
+        pairs: by split, see `Splits`.
     """
     config = recipe.training
-    warn_of_lengths(recipe, vocabularies, pairs)
     train = training_batches(
         pairs["train"],
         *vocabularies,
@@ -206,18 +197,19 @@ def train(run: Run) -> bool:
     with run.locked():
         run.origin.check(run.recipe)
         history = run.history()
-        pairs = {}
+        splits = None
         if not history:
-            pairs = load_splits(run.recipe)
-            _keep_vocabularies(run, pairs["train"])
+            splits = load_splits(run.recipe)
+            _keep_vocabularies(run, splits.pairs["train"])
         vocabularies = load_vocabularies(run)
         origin = data_fingerprint(run.recipe)
         origin["vocabularies"] = run.vocabulary_digests()
         run.origin.keep(run.recipe, origin, begun=bool(history))
         if is_finished(history, run.recipe.training):
             return False
-        pairs = pairs or load_splits(run.recipe)
-        _fit(run, vocabularies, pairs, epochs=len(history))
+        splits = splits or load_splits(run.recipe)
+        splits, _ = within_limits(run.recipe, vocabularies, splits)
+        _fit(run, vocabularies, splits, epochs=len(history))
     return True
 
 
@@ -232,14 +224,16 @@ def _keep_vocabularies(run: Run, pairs: tf.data.Dataset) -> None:
 def _fit(
     run: Run,
     vocabularies: tuple[Vocabulary, Vocabulary],
-    pairs: dict[str, tf.data.Dataset],
+    splits: Splits,
     epochs: int,
 ) -> None:
     config = run.recipe.training
     # A run that goes on must not see the order of its first epoch again.
     seed = config.seed + epochs
     keras.utils.set_random_seed(seed)
-    batches, validation = load_batches(run.recipe, vocabularies, seed, pairs)
+    batches, validation = load_batches(
+        run.recipe, vocabularies, seed, splits.pairs
+    )
     model = build_model(run.recipe.model, *map(len, vocabularies))
     compile_model(model, config)
     with warnings.catch_warnings():
@@ -255,7 +249,7 @@ def _fit(
             callbacks=[
                 keras.callbacks.TerminateOnNaN(),
                 keras.callbacks.TensorBoard(run.events, write_graph=False),
-                KeepProgress(run),
+                KeepProgress(run, splits.left_out),
             ],
         )
     if not run.model.exists():
@@ -264,6 +258,8 @@ def _fit(
             "was saved. Choose another folder with --run and a "
             f"training.learning_rate below {config.learning_rate}"
         )
+    if splits.left_out:
+        say(f"Left out of training: {splits.left_out:,} pairs, as told above")
 
 
 def verbosity() -> int:

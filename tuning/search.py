@@ -14,11 +14,11 @@ from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.origin import say
 from keras_recurrent.pipelines.recipe import Recipe
 from keras_recurrent.pipelines.run import Run, RunError
+from keras_recurrent.pipelines.splits import load_splits, within_limits
 from keras_recurrent.pipelines.training import (
     build_vocabularies,
     data_fingerprint,
     load_batches,
-    load_splits,
 )
 from keras_recurrent.tuning.hypermodel import Seq2SeqHyperModel
 from keras_recurrent.tuning.space import space
@@ -137,10 +137,11 @@ def _search(run: Run) -> list[Any]:
     begun = (run.search / "oracle.json").exists()
     run.search_origin.keep(recipe, data_fingerprint(recipe), begun)
     _check_files(run.search)
-    pairs = load_splits(recipe)
-    vocabularies = build_vocabularies(recipe, pairs["train"])
+    splits = load_splits(recipe)
+    vocabularies = build_vocabularies(recipe, splits.pairs["train"])
+    splits, _ = within_limits(recipe, vocabularies, splits)
     train, validation = load_batches(
-        recipe, vocabularies, recipe.training.seed, pairs
+        recipe, vocabularies, recipe.training.seed, splits.pairs
     )
     tuner = _tuner(run, Seq2SeqHyperModel(recipe, *map(len, vocabularies)))
     tuner.search(

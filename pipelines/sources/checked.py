@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_recurrent.pipelines.origin import say
 from keras_recurrent.pipelines.recipe_file import RecipeError
+from keras_recurrent.pipelines.sources.selected import without
 from keras_recurrent.pipelines.text_lines import MalformedLine
 
 # A line that holds nothing and is skipped without a word.
@@ -32,23 +33,12 @@ class Checked(NamedTuple):
     """How many there are."""
     skipped: list[int]
     """The numbers of the other lines, from 0."""
+    malformed: int
+    """How many of those hold something."""
 
     def only_pairs(self, lines: tf.data.Dataset) -> tf.data.Dataset:
         """Leave out what is skipped."""
-        if self.skipped:
-            skipped = tf.constant(self.skipped, tf.int64)
-            table = tf.lookup.StaticHashTable(
-                tf.lookup.KeyValueTensorInitializer(
-                    skipped, tf.ones_like(skipped)
-                ),
-                default_value=0,
-            )
-            lines = (
-                lines.enumerate()
-                .filter(lambda number, _: table.lookup(number) == 0)
-                .map(lambda _, line: line)
-            )
-        return lines
+        return without(lines, self.skipped)
 
 
 def check(lines: Iterable[Line], name: str, skip_malformed: bool) -> Checked:
@@ -91,4 +81,4 @@ def check(lines: Iterable[Line], name: str, skip_malformed: bool) -> Checked:
         )
     if not count:
         raise RecipeError(f"{name}: the file has no pairs")
-    return Checked(count, skipped)
+    return Checked(count, skipped, reasons.total())

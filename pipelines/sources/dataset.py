@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 import keras_recurrent.pipelines.cmudict.builder
 import keras_recurrent.pipelines.dates.builder
 import keras_recurrent.pipelines.wikipron.builder  # noqa: F401
-from keras_recurrent.pipelines.recipe import DataConfig
+from keras_recurrent.pipelines.recipe import OriginConfig
 from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.sources.files import CACHE_BYTES
 
@@ -25,14 +25,16 @@ class Dataset:
 
     Args:
         data: The recipe's section.
-        split: `"train"`, `"validation"` or `"test"`; what that is called in
-            the dataset, `data.splits` says.
+        split: `"train"`, `"validation"` or `"test"`.
+        theirs: What that is called in the dataset.
     """
 
-    def __init__(self, data: DataConfig, split: str) -> None:
+    def __init__(self, data: OriginConfig, split: str, theirs: str) -> None:
         self.data = data
         self.split = split
-        self.theirs = getattr(data.splits, split)
+        self.theirs = theirs
+
+    left_out = 0
 
     def pairs(self) -> tf.data.Dataset:
         builder = self._builder()

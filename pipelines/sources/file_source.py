@@ -41,14 +41,19 @@ class FileSource(ABC):
         self.key = key
         self.skip_malformed = skip_malformed
         self.fields = fields
+        self.left_out = 0
+        self._pairs: tf.data.Dataset | None = None
 
     def pairs(self) -> tf.data.Dataset:
-        name = name_of(self.key, self.paths)
-        checked = check(self.lines(), name, self.skip_malformed)
-        pairs = self.checked_pairs(checked).apply(
-            tf.data.experimental.assert_cardinality(checked.pairs)
-        )
-        return cached_if_small(pairs, self.paths)
+        if self._pairs is None:
+            name = name_of(self.key, self.paths)
+            checked = check(self.lines(), name, self.skip_malformed)
+            self.left_out = checked.malformed
+            pairs = self.checked_pairs(checked).apply(
+                tf.data.experimental.assert_cardinality(checked.pairs)
+            )
+            self._pairs = cached_if_small(pairs, self.paths)
+        return self._pairs
 
     def fingerprint(self) -> str:
         return fingerprint_of(self.paths, self.key)

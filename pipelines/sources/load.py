@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras_recurrent.pipelines.recipe import (
     DataConfig,
     FileSpec,
+    OriginConfig,
     ParallelFiles,
     kind_of_file,
 )
@@ -13,6 +14,7 @@ from keras_recurrent.pipelines.sources.dataset import Dataset
 from keras_recurrent.pipelines.sources.file_source import FileSource
 from keras_recurrent.pipelines.sources.files import found
 from keras_recurrent.pipelines.sources.json_lines import JsonLines
+from keras_recurrent.pipelines.sources.mixture import Mixture
 from keras_recurrent.pipelines.sources.parallel import Parallel
 from keras_recurrent.pipelines.sources.records import Records
 from keras_recurrent.pipelines.sources.source import Source
@@ -62,11 +64,6 @@ def fingerprint(data: DataConfig, split: str) -> str:
     return source_of(data, split).fingerprint()
 
 
-def place_of(data: DataConfig, split: str, index: int) -> str:
-    """Say where the pair of this index, from 0, is to be found."""
-    return source_of(data, split).place(index)
-
-
 def source_of(data: DataConfig, split: str) -> Source:
     """Return where the pairs of a split come from.
 
@@ -74,26 +71,53 @@ def source_of(data: DataConfig, split: str) -> Source:
         RecipeError: there are no such files, or they are of several kinds.
     """
     if split in data.tests:
-        return source_of_files(data, data.tests[split], f"data.tests.{split}")
+        key = f"data.tests.{split}"
+        return source_of_files(data, data.tests[split], key, data.malformed)
+    if split == "train" and data.more:
+        return Mixture(parts_of(data))
+    return _own_source(data, split)
+
+
+def parts_of(data: DataConfig) -> list[tuple[Source, int]]:
+    """Return where training pairs come from, with the weights of the sources.
+
+    Raises:
+        RecipeError: as `source_of`.
+    """
+    parts = [(_own_source(data, "train"), data.weight)]
+    for number, more in enumerate(data.more):
+        if more.files is None:
+            source: Source = Dataset(more, "train", more.split)
+        else:
+            source = source_of_files(
+                more, more.files, f"data.more[{number}].files", data.malformed
+            )
+        parts.append((source, more.weight))
+    return parts
+
+
+def _own_source(data: DataConfig, split: str) -> Source:
     if data.files is None:
-        return Dataset(data, split)
+        return Dataset(data, split, getattr(data.splits, split))
     files = getattr(data.files, split)
-    return source_of_files(data, files, f"data.files.{split}")
+    return source_of_files(data, files, f"data.files.{split}", data.malformed)
 
 
-def source_of_files(data: DataConfig, files: FileSpec, key: str) -> Source:
+def source_of_files(
+    origin: OriginConfig, files: FileSpec, key: str, malformed: str
+) -> Source:
     """Return the kind of source that some files are.
 
     Args:
-        data: the recipe's section, for names of fields and what to do with
-            malformed lines.
+        origin: a section of the recipe, for the names of fields.
         files: the files.
         key: what names them, for errors.
+        malformed: what to do with lines that are no pair, `stop` or `skip`.
 
     Raises:
         RecipeError: there are none, or they are of several kinds.
     """
-    skip = data.malformed == "skip"
+    skip = malformed == "skip"
     if isinstance(files, ParallelFiles):
         sources = found(files.source, f"{key}.source")
         targets = found(files.target, f"{key}.target")
@@ -105,7 +129,7 @@ def source_of_files(data: DataConfig, files: FileSpec, key: str) -> Source:
         raise RecipeError(
             f"{key}: expected files of one kind. Received: {names}"
         )
-    fields = (data.source or "source", data.target or "target")
+    fields = (origin.source or "source", origin.target or "target")
     (kind,) = kinds
     return kind(paths, key, skip, fields)
 

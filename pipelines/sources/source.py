@@ -8,10 +8,15 @@ import tensorflow as tf
 class Source(Protocol):
     """The pairs of one split."""
 
+    @property
+    def left_out(self) -> int:
+        """How many pairs, or lines that were to be, `pairs` has left out."""
+
     def pairs(self) -> tf.data.Dataset:
         """Return `{"source": string, "target": string}`, in a fixed order.
 
-        Their number is known. An iterator over them can be saved.
+        Their number is known. An iterator over them can be saved. The same
+        dataset each time.
 
         Raises:
             RecipeError: they cannot be read, or there are none.

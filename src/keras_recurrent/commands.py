@@ -123,7 +123,8 @@ def evaluate(
     predictor = load_predictor(run, run.recipe.evaluation.n_best)
     for name in sets or ("test", *data.tests):
         if sets:
-            pairs = source_of_files(data, sets[name], name).pairs()
+            spec = sets[name]
+            pairs = source_of_files(data, spec, name, data.malformed).pairs()
         else:
             pairs = load_pairs(data, name)
         evaluation = evaluate_pairs(run, predictor, name, pairs)

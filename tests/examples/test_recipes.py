@@ -42,11 +42,7 @@ def test_the_first_recipe_explains_every_key():
     for name, section in Recipe.model_fields.items():
         keys = getattr(section.annotation, "model_fields", {})
         left_out = keys.keys() - settings[name] if keys else set()
-        assert left_out <= {
-            "files",
-            "folder",
-            "manual",
-        }  # what `dataset` excludes
+        assert left_out <= {"files", "folder"}  # what `dataset` excludes
 
 
 def test_the_dates_are_those_of_the_dataset(tmp_path):

@@ -7,11 +7,8 @@ import tensorflow as tf
 from keras_recurrent.pipelines.batching import training_batches
 from keras_recurrent.pipelines.lengths import example_lengths, steps
 from keras_recurrent.pipelines.recipe import load_recipe
-from keras_recurrent.pipelines.training import (
-    build_vocabularies,
-    load_batches,
-    load_splits,
-)
+from keras_recurrent.pipelines.splits import load_splits, within_limits
+from keras_recurrent.pipelines.training import build_vocabularies
 from keras_recurrent.pipelines.vocabulary import Vocabulary
 
 RECIPE = """
@@ -31,9 +28,10 @@ def warnings(tmp_path, capsys):
         (tmp_path / "train.tsv").write_text("\n".join(lines))
         (tmp_path / "valid.tsv").write_text("ab\tA B A B A B\na\tA B A B\n")
         recipe = load_recipe(tmp_path / "recipe.yaml", overrides)
-        pairs = load_splits(recipe)
-        vocabularies = build_vocabularies(recipe, pairs["train"])
-        load_batches(recipe, vocabularies, 0, pairs)
+        splits = load_splits(recipe)
+        vocabularies = build_vocabularies(recipe, splits.pairs["train"])
+        capsys.readouterr()  # what is said of duplicates
+        within_limits(recipe, vocabularies, splits)
         output = capsys.readouterr()
         assert output.out == ""
         return output.err.splitlines()

@@ -23,6 +23,7 @@ from keras_recurrent.pipelines.recipe import (
     load_recipe,
 )
 from keras_recurrent.pipelines.run import Run, RunError
+from keras_recurrent.pipelines.splits import load_splits
 from keras_recurrent.pipelines.training import build_model, train
 from tests.oracles import thorough
 
@@ -97,8 +98,10 @@ def test_all_that_a_run_folder_holds(trained):
             "accuracy",
             "val_loss",
             "val_accuracy",
+            "left_out",
             "seconds",
         }
+        assert epoch["left_out"] == 0
     assert max(epoch["val_accuracy"] for epoch in run.history()) > 0.9
     assert set(run.source_vocabulary.read_text().split()) == set("abcd")
     assert set(run.target_vocabulary.read_text().split()) == set("ABCD")
@@ -110,7 +113,7 @@ def test_all_that_a_run_folder_holds(trained):
 
 def test_the_saved_model_is_the_best_one(trained):
     run = Run.open(trained)
-    pairs = training.load_splits(run.recipe)
+    pairs = load_splits(run.recipe).pairs
     vocabularies = training.build_vocabularies(run.recipe, pairs["train"])
     _, validation = training.load_batches(run.recipe, vocabularies, 0, pairs)
     model = keras.saving.load_model(run.model)
@@ -272,10 +275,11 @@ def test_a_run_keeps_its_vocabularies(finished, letters, tmp_path, capsys):
     assert run.history()[:2] == finished.history()
     assert run.history()[2]["loss"] < 2 * run.history()[1]["loss"]
     said = capsys.readouterr().err.splitlines()
-    assert len(said) == 3
+    assert len(said) == 4
     assert "training.epochs=3 (was 2)" in said[0]
     assert "had no fingerprint of its data" in said[1]
-    assert "goes on from those of the best epoch, 2" in said[2]
+    assert "98 of 419 training pairs have occurred before" in said[2]
+    assert "goes on from those of the best epoch, 2" in said[3]
     kept = json.loads(run.origin.fingerprint_file.read_text())
     text = (data / "train.tsv").read_bytes()
     assert hashlib.sha256(text).hexdigest()[:16] in kept["data"]["train"]

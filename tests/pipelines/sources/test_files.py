@@ -14,8 +14,8 @@ from keras_recurrent.pipelines.recipe import DataConfig, RecipeError
 from keras_recurrent.pipelines.sources import (
     fingerprint,
     load_pairs,
-    place_of,
     read_texts,
+    source_of,
 )
 
 PAIRS = [("a", "x y"), ("é b", "\U0001f600"), ("c", " z ")]
@@ -78,7 +78,7 @@ def check(data, place):
     pairs = load_pairs(data, "train")
     assert pairs.cardinality() == len(PAIRS)
     assert as_tuples(pairs) == PAIRS
-    assert place_of(data, "train", 1) == place
+    assert source_of(data, "train").place(1) == place
     assert fingerprint(data, "train") == fingerprint(data, "test")
 
 
@@ -113,7 +113,7 @@ def test_patterns_and_lists(tmp_path):
     data = config(tmp_path / "*.tsv")
     order = [PAIRS[1], PAIRS[0], PAIRS[2]]  # by name
     assert as_tuples(load_pairs(data, "train")) == order
-    assert place_of(data, "train", 1) == f"{tmp_path / 'b.tsv'}, line 1"
+    assert source_of(data, "train").place(1) == f"{tmp_path / 'b.tsv'}, line 1"
     data = config([tmp_path / "c.tsv", tmp_path / "[ab].tsv"])
     assert as_tuples(load_pairs(data, "train")) == [PAIRS[2], *order[:2]]
     with pytest.raises(RecipeError, match="none.*': no file is like that"):
@@ -204,7 +204,7 @@ def test_what_is_skipped_is_told(put, capsys):
     data = config(path, malformed="skip")
     assert as_tuples(load_pairs(data, "train")) == PAIRS
     assert REPORT.format(path=path) in capsys.readouterr().err
-    assert place_of(data, "train", 1) == f"{path}, line 4"
+    assert source_of(data, "train").place(1) == f"{path}, line 4"
     path = put("data.tsv", b"\n".join(BAD))
     with pytest.raises(RecipeError, match="the file has no pairs"):
         load_pairs(config(path, malformed="skip"), "train")

@@ -12,8 +12,8 @@ from keras_recurrent.pipelines.sources import (
     fingerprint,
     group_references,
     load_pairs,
-    place_of,
     read_texts,
+    source_of,
 )
 
 
@@ -184,7 +184,10 @@ def test_slices_and_other_names_of_splits(tmp_path):
     halves = [as_tuples(load_pairs(data, s)) for s in ("validation", "test")]
     assert sorted(halves[0] + halves[1]) == [("bom", "good"), ("mar", "sea")]
     assert "train[1:], 1 examples" in fingerprint(data, "test")
-    assert place_of(data, "test", 0) == "tiny_translation, train[1:] example 1"
+    assert (
+        source_of(data, "test").place(0)
+        == "tiny_translation, train[1:] example 1"
+    )
     with pytest.raises(RecipeError, match="no split 'train\\[x'"):
         load_pairs(tiny(tmp_path, splits={"train": "train[x"}), "train")
 
@@ -243,9 +246,9 @@ def test_where_a_pair_is(load_file, tmp_path):
     data = DataConfig.model_validate(
         {"files": dict.fromkeys(("train", "validation", "test"), path)}
     )
-    places = [place_of(data, "test", index) for index in range(3)]
+    places = [source_of(data, "test").place(index) for index in range(3)]
     assert places == [f"{path}, line {number}" for number in (1, 3, 5)]
-    place = place_of(DataConfig(dataset="cmudict"), "train", 0)
+    place = source_of(DataConfig(dataset="cmudict"), "train").place(0)
     assert place == "cmudict, train example 1"
 
 
