@@ -111,11 +111,12 @@ class Origin:
         Raises:
             RunError: as `check`, or the data has changed.
         """
-        changes = self.check(recipe)
+        changes = self.check(recipe) if begun else []
         kept = self.fingerprint() if begun else {}
         if kept:
             self._check_fingerprint(kept, fingerprint)
-        if changes or not self.recipe_file.exists():
+        # Before there are results, another recipe may take its place.
+        if changes or not begun or not self.recipe_file.exists():
             self.write_recipe(recipe)
         if changes:
             say(f"{self.recipe_file}: now {', '.join(changes)}")

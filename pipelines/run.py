@@ -70,14 +70,18 @@ class Run:
         """Make the folder, or go on with the one that this recipe made.
 
         The recipe may differ in what results so far do not depend on: more
-        epochs, patience, decoding, evaluation, tuning, the place of the data.
-        Training brings the recipe in the folder up to date.
+        epochs, patience, decoding, evaluation, tuning, the place of the data;
+        in all if there are none yet. Training brings the recipe in the folder
+        up to date.
 
         Raises:
             RunError: the folder belongs to another recipe, or is no run.
         """
         run = cls(Path(folder), recipe)
-        run.origin.check(recipe)
+        if run.metrics.exists():
+            run.origin.check(recipe)
+        else:
+            run.origin.check_folder()
         if not run.recipe_file.exists():
             run.origin.write_recipe(recipe)
         return run

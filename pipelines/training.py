@@ -195,8 +195,11 @@ def train(run: Run) -> bool:
             the folder, a file in it is damaged, or the loss is not a number.
     """
     with run.locked():
-        run.origin.check(run.recipe)
         history = run.history()
+        if history:
+            run.origin.check(run.recipe)
+        else:
+            run.origin.check_folder()
         splits = None
         if not history:
             splits = load_splits(run.recipe)

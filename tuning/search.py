@@ -133,8 +133,9 @@ def _check_epochs(run: Run, results: Sequence[TrialResult]) -> None:
 def _search(run: Run) -> list[Any]:
     """Try what was not tried before; return all trials, best first."""
     recipe, config = run.recipe, run.recipe.tuning
-    run.search_origin.check(recipe)
     begun = (run.search / "oracle.json").exists()
+    if begun:
+        run.search_origin.check(recipe)
     run.search_origin.keep(recipe, data_fingerprint(recipe), begun)
     _check_files(run.search)
     splits = load_splits(recipe)

@@ -19,6 +19,13 @@ def recipe(letters):
     return load_recipe(letters / "letters.yaml")
 
 
+def begin(recipe, folder):
+    """A run that has results."""
+    run = Run.create(recipe, folder)
+    run.metrics.write_text("")
+    return run
+
+
 def test_a_new_run_keeps_the_resolved_recipe(recipe, tmp_path):
     run = Run.create(recipe, tmp_path / "a" / "b")
     assert load_recipe(run.recipe_file) == recipe
@@ -30,7 +37,7 @@ def test_the_same_recipe_goes_on(recipe, tmp_path):
 
 
 def test_another_recipe_is_refused_by_key(letters, recipe, tmp_path):
-    before = Run.create(recipe, tmp_path).recipe_file.read_bytes()
+    before = begin(recipe, tmp_path).recipe_file.read_bytes()
     other = load_recipe(
         letters / "letters.yaml", ["model.units=7", "training.seed=3"]
     )
@@ -45,7 +52,7 @@ def test_another_recipe_is_refused_by_key(letters, recipe, tmp_path):
 
 
 def test_what_results_do_not_depend_on_may_change(letters, recipe, tmp_path):
-    Run.create(recipe, tmp_path)
+    begin(recipe, tmp_path)
     for key in (
         "training.epochs=4",
         "training.patience=2",
@@ -66,7 +73,7 @@ def test_what_results_do_not_depend_on_may_change(letters, recipe, tmp_path):
 
 
 def test_files_for_a_dataset_are_another_recipe(letters, recipe, tmp_path):
-    Run.create(recipe, tmp_path)
+    begin(recipe, tmp_path)
     other = load_recipe(letters / "letters.yaml", ["data={dataset: cmudict}"])
     with pytest.raises(RunError, match="data.dataset=null there, cmudict here"):
         Run.create(other, tmp_path)

@@ -399,3 +399,21 @@ def test_every_key_of_the_recipe_reaches_the_model():
     assert (decoder["query"], decoder["input_feeding"]) == ("new_state", True)
     assert (model.start_id, model.end_id) == (2, 3)
     assert model.built
+
+
+def test_a_recipe_that_failed_may_be_mended(letters, tmp_path):
+    """Nothing depends on it before there is an epoch."""
+    wrong = load_recipe(
+        letters / "letters.yaml", [*SMALL, "data.files.train=none.tsv"]
+    )
+    with pytest.raises(RecipeError, match="none.tsv"):
+        train(Run.create(wrong, tmp_path))
+    right = load_recipe(
+        letters / "letters.yaml",
+        [*SMALL, "training.epochs=1", "training.max_examples=16"],
+    )
+    run = Run.create(right, tmp_path)
+    # Another process might be in its first epoch.
+    assert load_recipe(run.recipe_file) == wrong
+    assert train(run)
+    assert load_recipe(run.recipe_file) == right
