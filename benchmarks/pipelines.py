@@ -54,23 +54,30 @@ def race(folder: Path, turns: int, torch: str | None) -> None:
     }
     for worker in workers.values():
         worker.make(folder=str(folder))
-    times: dict[str, list[float]] = {name: [] for name in workers}
+    passes = ("first", "later")
+    times = {(name, which): [] for name in workers for which in passes}
     for turn in range(turns + 1):
-        for name, worker in workers.items():
-            milliseconds = worker.run("epoch")
+        for name, which in times:
+            milliseconds = workers[name].run(which)
             if turn:
-                times[name].append(milliseconds)
+                times[name, which].append(milliseconds)
     tokens = count_tokens(folder)
     table = Table(title=f"Multi30k, {tokens:,} tokens an epoch")
-    for column in ("", "seconds", "tokens/s", "ours is faster by"):
+    for column in ("epoch", "", "seconds", "tokens/s", "ours is faster by"):
         table.add_column(column, justify="right")
-    ours = np.array(times["ours"])
-    for name, found in times.items():
-        median = np.median(found) / 1e3
-        ratio = np.median(np.array(found) / ours)
-        table.add_row(
-            name, f"{median:.2f}", f"{tokens / median:,.0f}", f"{ratio:.2f}"
-        )
+    for which in passes:
+        ours = np.array(times["ours", which])
+        for name in workers:
+            found = times[name, which]
+            median = np.median(found) / 1e3
+            ratio = np.median(np.array(found) / ours)
+            table.add_row(
+                which,
+                name,
+                f"{median:.2f}",
+                f"{tokens / median:,.0f}",
+                f"{ratio:.2f}",
+            )
     Console().print(table)
     for worker in workers.values():
         worker.close()

@@ -19,14 +19,24 @@ def make(folder: str):
     }
     files = dict.fromkeys(("train", "validation", "test"), sides)
     data = DataConfig.model_validate({"files": files})
-    pairs = load_pairs(data, "train")
-    batches = training_batches(pairs, vocabulary, vocabulary, BATCH)
 
-    def epoch() -> None:
-        for _ in batches:
+    def batches():
+        pairs = load_pairs(data, "train")
+        return training_batches(
+            pairs, vocabulary, vocabulary, BATCH, cache=True
+        )
+
+    again = batches()
+
+    def first() -> None:
+        for _ in batches():
             pass
 
-    return {"epoch": epoch}
+    def later() -> None:
+        for _ in again:
+            pass
+
+    return {"first": first, "later": later}
 
 
 if __name__ == "__main__":

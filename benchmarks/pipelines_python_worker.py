@@ -60,8 +60,15 @@ def make(folder: str):
             )
         return found
 
-    def epoch() -> None:
-        examples = encoded()
+    examples = encoded()
+
+    def first() -> None:
+        epoch(encoded())
+
+    def later() -> None:
+        epoch(examples)
+
+    def epoch(examples: list[tuple[list[int], list[int]]]) -> None:
         random.shuffle(examples)
         for start in range(0, len(examples), BATCH * POOL):
             pool = examples[start : start + BATCH * POOL]
@@ -72,7 +79,7 @@ def make(folder: str):
                 padded([[START, *target] for _, target in batch])
                 padded([[*target, END] for _, target in batch])
 
-    return {"epoch": epoch}
+    return {"first": first, "later": later}
 
 
 if __name__ == "__main__":

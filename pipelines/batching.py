@@ -1,5 +1,6 @@
 """Batches for `fit`: text pairs in, padded ids out."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,7 @@ def training_batches(
     shuffle: bool = True,
     seed: int = 0,
     static_shapes: bool = False,
+    cache: bool = False,
     service: str | None = None,
 ) -> tf.data.Dataset:
     """Turn pairs of texts into batches for teacher forcing.
@@ -62,6 +64,8 @@ def training_batches(
         static_shapes: make few different shapes, for XLA: widths are rounded
             up to multiples of 8, and batches that are not full get rows of
             padding.
+        cache: encode all pairs before the first epoch, and keep their ids in
+            memory, 4 bytes each. The batches are the same.
         service: the address of a `tf.data` service, whose workers make the
             batches, each of pairs of its own. Its dispatcher must have been
             told the addresses of its workers. The order then is another each
@@ -73,7 +77,8 @@ def training_batches(
         pairs, the unit is sentences, and there is no service.
 
     Raises:
-        ValueError: `batch_size` is not positive, or the unit is another.
+        ValueError: `batch_size` is not positive, the unit is another, or
+            there are both a cache and a service.
     """
     if batch_size < 1:
         raise ValueError(
@@ -84,21 +89,32 @@ def training_batches(
             "`batch_unit` must be 'sentences' or 'tokens'. "
             f"Received: batch_unit={batch_unit!r}"
         )
+    if cache and service is not None:
+        raise ValueError("`cache` must be false where there is a `service`")
     by_tokens = batch_unit == "tokens"
     count = pairs.cardinality()
+    encode = partial(encoded, source_vocabulary, target_vocabulary)
+    elements: Any = pairs
+    if cache:
+        ids = all_encoded(pairs, encode)
+        count = ids[0].nrows()
+        elements = tf.data.Dataset.range(count)
+        encode = partial(rows_of, ids)
     if service is not None:
         hint = tf.data.experimental.SHARD_HINT
-        pairs = pairs.shard(hint, hint)
+        elements = elements.shard(hint, hint)
     if shuffle and by_tokens:
         # Always the same: `fit` takes as many batches from each epoch as there
         # were in the first, so their number must not change.
-        pairs = pairs.shuffle(
+        elements = elements.shuffle(
             _SHUFFLE, seed=seed, reshuffle_each_iteration=False
         )
     elif shuffle and service is None:
-        pairs = pairs.shuffle(_SHUFFLE, seed=seed)
+        elements = elements.shuffle(_SHUFFLE, seed=seed)
     elif shuffle:
-        pairs = pairs.batch(_SHUFFLE).map(partial(permuted, seed)).unbatch()
+        elements = (
+            elements.batch(_SHUFFLE).map(partial(permuted, seed)).unbatch()
+        )
 
     multiple = _WIDTH if static_shapes else 1
     full: Any = None
@@ -111,8 +127,9 @@ def training_batches(
         pool_size = _POOL * batch_size
         cut = partial(cut_to_batches, batch_size)
     batches = (
-        pairs.batch(pool_size)
-        .map(partial(encoded, source_vocabulary, target_vocabulary))
+        elements.batch(pool_size)
+        .map(encode)
+        .map(by_length)
         .flat_map(cut)
         .map(partial(for_teacher_forcing, full, multiple))
     )
@@ -155,13 +172,40 @@ def encoded(
     target_vocabulary: Vocabulary,
     pool: dict[str, tf.Tensor],
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """Return the ids (N, …) of N pairs, sorted by length.
+    """Return the ids (N, …) of N pairs."""
+    return (
+        source_vocabulary.encode(pool["source"]),
+        target_vocabulary.encode(pool["target"]),
+    )
+
+
+def all_encoded(
+    pairs: tf.data.Dataset, encode: Callable[..., Any]
+) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """Return the ids of all pairs, (N, …) each."""
+    nothing = dict.fromkeys(("source", "target"), tf.constant([], tf.string))
+    chunks = [encode(nothing), *pairs.batch(_POOL_BY_TOKENS).map(encode)]
+    source, target = (
+        tf.concat(side, axis=0) for side in zip(*chunks, strict=True)
+    )
+    return source, target
+
+
+def rows_of(
+    ids: tuple[tf.RaggedTensor, ...], rows: tf.Tensor
+) -> tuple[tf.RaggedTensor, ...]:
+    """Return some rows (N,) of the ids of sources and targets, (N, …) each."""
+    return tuple(tf.gather(side, rows) for side in ids)
+
+
+def by_length(
+    source: tf.RaggedTensor, target: tf.RaggedTensor
+) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """Sort N rows, (N, …) each.
 
     By the length of the longer side, then by that of the target: with batches
     of 64, 4 % of all positions are padding on CMUdict, and 6 % on Multi30k.
     """
-    source = source_vocabulary.encode(pool["source"])  # (N, …)
-    target = target_vocabulary.encode(pool["target"])  # (N, …)
     key = lengths(source, target) * 2**32 + target.row_lengths()  # (N,)
     order = tf.argsort(key, stable=True)
     return tf.gather(source, order), tf.gather(target, order)

@@ -98,7 +98,7 @@ def inspect(recipe: Recipe, picture: Path) -> Inspection:
     vocabularies = build_vocabularies(recipe, splits.pairs["train"])
     splits, lengths = within_limits(recipe, vocabularies, splits)
     batches, _ = load_batches(
-        recipe, vocabularies, recipe.training.seed, splits.pairs
+        recipe, vocabularies, recipe.training.seed, splits.pairs, lengths
     )
     began = time.perf_counter()
     cells, tokens, count = np.zeros(2), np.zeros(2), 0

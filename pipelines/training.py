@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_recurrent.models import (
@@ -40,6 +41,9 @@ from keras_recurrent.pipelines.vocabulary import (
     tokens_of,
 )
 from keras_recurrent.version import __version__
+
+# Up to so many training tokens are encoded once and kept in memory.
+_CACHED_TOKENS = 2**23
 
 
 def build_model(
@@ -134,6 +138,7 @@ def load_batches(
     vocabularies: tuple[Vocabulary, Vocabulary],
     seed: int,
     pairs: dict[str, tf.data.Dataset],
+    lengths: dict[str, np.ndarray],
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Return the batches for training and those for validation.
 
@@ -142,8 +147,10 @@ def load_batches(
         vocabularies: of sources and of targets.
         seed: of the order of the pairs.
         pairs: by split, see `Splits`.
+        lengths: of the pairs, from `within_limits`.
     """
     config = recipe.training
+    small = lengths["train"].sum(dtype=np.int64) <= _CACHED_TOKENS
     train = training_batches(
         pairs["train"],
         *vocabularies,
@@ -151,6 +158,7 @@ def load_batches(
         batch_unit=config.batch_unit,
         seed=seed,
         static_shapes=config.jit_compile,
+        cache=bool(small) and config.data_service is None,
         service=config.data_service,
     )
     validation = training_batches(
@@ -211,7 +219,6 @@ def train(run: Run) -> bool:
         if is_finished(history, run.recipe.training):
             return False
         splits = splits or load_splits(run.recipe)
-        splits, _ = within_limits(run.recipe, vocabularies, splits)
         _fit(run, vocabularies, splits, epochs=len(history))
     return True
 
@@ -234,8 +241,9 @@ def _fit(
     # A run that goes on must not see the order of its first epoch again.
     seed = config.seed + epochs
     keras.utils.set_random_seed(seed)
+    splits, lengths = within_limits(run.recipe, vocabularies, splits)
     batches, validation = load_batches(
-        run.recipe, vocabularies, seed, splits.pairs
+        run.recipe, vocabularies, seed, splits.pairs, lengths
     )
     model = build_model(run.recipe.model, *map(len, vocabularies))
     compile_model(model, config)

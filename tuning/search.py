@@ -140,9 +140,9 @@ def _search(run: Run) -> list[Any]:
     _check_files(run.search)
     splits = load_splits(recipe)
     vocabularies = build_vocabularies(recipe, splits.pairs["train"])
-    splits, _ = within_limits(recipe, vocabularies, splits)
+    splits, lengths = within_limits(recipe, vocabularies, splits)
     train, validation = load_batches(
-        recipe, vocabularies, recipe.training.seed, splits.pairs
+        recipe, vocabularies, recipe.training.seed, splits.pairs, lengths
     )
     tuner = _tuner(run, Seq2SeqHyperModel(recipe, *map(len, vocabularies)))
     tuner.search(

@@ -297,10 +297,13 @@ def test_unknown_cardinality():
     assert len(list(batches)) == 3
 
 
+@pytest.mark.parametrize("cache", [False, True])
 @pytest.mark.parametrize("unit", ["sentences", "tokens"])
-def test_an_iterator_can_be_saved(tmp_path, unit):
+def test_an_iterator_can_be_saved(tmp_path, unit, cache):
     pairs = dataset(random_pairs(60))
-    batches = training_batches(pairs, LETTERS, WORDS, 14, batch_unit=unit)
+    batches = training_batches(
+        pairs, LETTERS, WORDS, 14, batch_unit=unit, cache=cache
+    )
     iterator = iter(batches)
     next(iterator)
     path = tf.train.Checkpoint(it=iterator).write(str(tmp_path / "it"))
@@ -308,6 +311,47 @@ def test_an_iterator_can_be_saved(tmp_path, unit):
     other = iter(batches)
     tf.train.Checkpoint(it=other).read(path)
     assert [labels.numpy().tolist() for _, labels in other] == expected
+
+
+@pytest.mark.parametrize("unit", ["sentences", "tokens"])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_cache_changes_nothing(unit, shuffle):
+    pairs = dataset(random_pairs(700))
+    one, other = (
+        training_batches(
+            pairs,
+            LETTERS,
+            WORDS,
+            13,
+            batch_unit=unit,
+            shuffle=shuffle,
+            seed=5,
+            cache=cache,
+        )
+        for cache in (False, True)
+    )
+    for _ in range(2):  # the second epoch has another order
+        for found, expected in zip(
+            other.as_numpy_iterator(), one.as_numpy_iterator(), strict=True
+        ):
+            tf.nest.map_structure(
+                np.testing.assert_array_equal, found, expected
+            )
+    if unit == "sentences":
+        assert other.cardinality() == one.cardinality()
+
+
+def test_a_cache_of_nothing():
+    pairs = dataset([("a", "x")]).take(0)
+    batches = training_batches(pairs, LETTERS, WORDS, 4, cache=True)
+    assert list(batches) == []
+
+
+def test_a_cache_is_not_for_a_service():
+    with pytest.raises(ValueError, match="`cache` must be false"):
+        training_batches(
+            dataset([("a", "x")]), LETTERS, WORDS, 4, cache=True, service="x"
+        )
 
 
 def test_wrong_batch_size():
@@ -324,7 +368,8 @@ def test_a_pool_is_sorted_by_the_longer_side_and_then_by_target():
         "source": ["b", "abccc", "aaa", "aaaa"],
         "target": ["x x x", "x y", "y y", "x y x"],
     }
-    source, target = batching.encoded(LETTERS, WORDS, pool)
+    ids = batching.encoded(LETTERS, WORDS, pool)
+    source, target = batching.by_length(*ids)
     # The end of the target counts.
     assert [len(row) for row in target.to_list()] == [2, 3, 3, 2]
     assert [len(row) for row in source.to_list()] == [3, 1, 4, 5]

@@ -15,6 +15,7 @@ import pytest
 
 from keras_recurrent.pipelines import progress, training
 from keras_recurrent.pipelines.history import best_loss
+from keras_recurrent.pipelines.lengths import example_lengths
 from keras_recurrent.pipelines.progress import KeepProgress
 from keras_recurrent.pipelines.recipe import (
     ModelConfig,
@@ -115,7 +116,10 @@ def test_the_saved_model_is_the_best_one(trained):
     run = Run.open(trained)
     pairs = load_splits(run.recipe).pairs
     vocabularies = training.build_vocabularies(run.recipe, pairs["train"])
-    _, validation = training.load_batches(run.recipe, vocabularies, 0, pairs)
+    lengths = {"train": example_lengths(pairs["train"], vocabularies)}
+    _, validation = training.load_batches(
+        run.recipe, vocabularies, 0, pairs, lengths
+    )
     model = keras.saving.load_model(run.model)
     loss = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
     assert loss == pytest.approx(best_loss(run.history()), rel=1e-4)
