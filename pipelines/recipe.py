@@ -235,12 +235,12 @@ class OriginConfig(Section):
     """Folder of files that a dataset is made of and that one gets oneself."""
     source: Feature = None
     """Feature of the dataset that is the source: of `cmudict` and `wikipron`
-    by default `word`, of `dates` `written`. Of JSON lines and TFRecord the
-    field, by default `source`."""
+    by default `word`, of `dates` `written`. In a `folder`, and of JSON lines
+    and TFRecord, by default `source`."""
     target: Feature = None
     """Feature of the dataset that is the target: of `cmudict` by default
-    `phonemes`, of `wikipron` `pronunciation`, of `dates` `iso`. Of JSON lines
-    and TFRecord the field, by default `target`."""
+    `phonemes`, of `wikipron` `pronunciation`, of `dates` `iso`. In a `folder`,
+    and of JSON lines and TFRecord, by default `target`."""
     weight: PositiveInt = 1
     """How many times an epoch has each training pair of this source; to be
     told where there is `more` than one."""
@@ -272,6 +272,8 @@ class OriginConfig(Section):
         dataset = re.split("[:/]", info.data.get("dataset") or "")[0]
         if feature is None and dataset in _FEATURES:
             return _FEATURES[dataset][info.field_name == "target"]
+        if feature is None and info.data.get("folder") is not None:
+            return info.field_name
         return feature
 
 

@@ -168,6 +168,39 @@ def data(
 
 
 @app.command(
+    epilog="Examples: keras-recurrent prepare my.yaml prepared; "
+    "keras-recurrent prepare my.yaml prepared --beam '--runner=DirectRunner "
+    "--direct_num_workers=4'"
+)
+def prepare(
+    recipe: Recipe,
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="Where the dataset is written to."
+        ),
+    ],
+    overrides: Overrides = None,
+    beam: Annotated[
+        str | None,
+        typer.Option(
+            "--beam",
+            metavar="OPTIONS",
+            help="Read the files side by side by Apache Beam, with its options "
+            "(needs keras-recurrent\\[beam]).",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Turn files, also many and large ones, into TFRecord shards.
+
+    They are checked, and composed by Unicode's form C where `normalize` says
+    nfc. A recipe names the result as `data.folder`.
+    """
+    commands.prepare(recipe, overrides or (), folder, beam)
+
+
+@app.command(
     epilog="Example: keras-recurrent train examples/cmudict.yaml "
     "model.cell=lstm --run runs/lstm"
 )

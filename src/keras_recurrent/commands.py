@@ -75,6 +75,21 @@ def data(recipe: Path, overrides: Sequence[str], picture: Path | None) -> None:
     print(f"Next: keras-recurrent train {recipe}")
 
 
+def prepare(
+    recipe: Path, overrides: Sequence[str], folder: Path, beam: str | None
+) -> None:
+    """Turn the files of a recipe into a dataset."""
+    from keras_recurrent.pipelines.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+    load_tensorflow()
+    from keras_recurrent.pipelines.prepare import prepare
+
+    dataset = prepare(loaded, folder, beam)
+    print(f"Dataset: {dataset}")
+    print(f"Next: in the recipe, `data: {{folder: {dataset.absolute()}}}`")
+
+
 def tune(recipe: Path, overrides: Sequence[str], folder: Path | None) -> None:
     """Search for good hyperparameters."""
     run = _new_run(recipe, overrides, folder, create=False)
