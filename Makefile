@@ -42,9 +42,8 @@ bench-learning: $(VENV)/installed  ## See that every default learns (some hours;
 bench-memory: $(VENV)/installed  ## See what 50 trained models leave in memory (about 5 minutes).
 	$(BIN)/python benchmarks/memory_growth.py
 
-bench-pipelines: $(VENV)/installed .bench/torch/installed  ## Race our batches against plain Python's and torch's, and see what five million pairs occupy (about 10 minutes): MULTI30K=folder.
-	.bench/torch/bin/python -m pip install -qq 'sentencepiece>=0.2,<0.3'
-	$(BIN)/python benchmarks/pipelines.py $(MULTI30K) --torch .bench/torch/bin/python
+bench-pipelines: $(VENV)/installed .bench/joeynmt/installed  ## Race our batches against plain Python's, torch's and Joey NMT's, and see what five million pairs occupy (about 10 minutes): MULTI30K=folder.
+	$(BIN)/python benchmarks/pipelines.py $(MULTI30K) --joeynmt .bench/joeynmt/bin/python
 
 bench-seq2seq: $(VENV)/installed .bench/joeynmt/installed .bench/addons/installed  ## Race our encoder-decoder against Joey NMT's and tensorflow-addons'.
 	$(BIN)/python benchmarks/seq2seq.py --joeynmt .bench/joeynmt/bin/python --addons .bench/addons/bin/python
@@ -57,7 +56,7 @@ bench-seq2seq: $(VENV)/installed .bench/joeynmt/installed .bench/addons/installe
 
 .bench/joeynmt/installed:
 	$(PYTHON) -m venv .bench/joeynmt
-	.bench/joeynmt/bin/python -m pip install -qq torch==2.13.0 joeynmt==2.3.0 importlib_metadata
+	.bench/joeynmt/bin/python -m pip install -qq torch==2.13.0 joeynmt==2.3.0 importlib_metadata 'sentencepiece==0.2.0'
 	@touch $@
 
 # For tensorflow-addons Python 3.11 is the newest.

@@ -1,4 +1,4 @@
-"""From text files to padded batches: ours against plain Python.
+"""From text files to padded batches: ours, plain Python, torch, Joey NMT.
 
     make bench-pipelines MULTI30K=folder
 
@@ -6,17 +6,22 @@ All contestants read `train.en` and `train.de`, cut them into the same joint
 subwords (8,000, learned by sentencepiece), put sentences of like length into
 batches of 64, and pad. "Python" is what scripts do: sentencepiece line by line,
 lists sorted by length in pools of 100 batches, NumPy. "torch" has the same in a
-`Dataset` and a `DataLoader` with two worker processes; it needs a Python that
-has torch and sentencepiece. They run in turn, as many times as asked for;
-the first turn, in which graphs are made, does not count. Tokens are subwords
-of both languages, without padding.
+`Dataset` and a `DataLoader` with two worker processes. "Joey NMT" is its own
+`load_data` and `make_iter`, which do not sort by length. In the first epoch all
+begin with the files; in later ones with what they keep: ids, or texts in the
+case of Joey NMT. They run in turn, as many times as asked for; the first turn,
+in which libraries warm up, does not count. Tokens are subwords of both
+languages, without padding.
+
+Then what share of training, with the sizes of `make bench-seq2seq` (GRU of 256,
+embeddings of 256, batches of 64), is waiting for the next batch.
 
 Then how much memory a large corpus takes: as many generated pairs as asked for
 are written to a file, and a process of its own counts their words, learns
 subwords and goes through an epoch of batches. What it occupies at most, above
 what it occupied when everything was imported, is printed in MiB.
 
-    python benchmarks/pipelines.py MULTI30K [--turns 5] [--torch PYTHON]
+    python benchmarks/pipelines.py MULTI30K [--turns 5] [--joeynmt PYTHON]
         [--pairs 5000000]
 """
 
@@ -27,6 +32,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -40,14 +46,19 @@ CONTESTANTS = {
     "ours": "pipelines_ours_worker.py",
     "Python": "pipelines_python_worker.py",
     "torch": "pipelines_torch_worker.py",
+    "Joey NMT": "pipelines_joeynmt_worker.py",
 }
 
 
-def race(folder: Path, turns: int, torch: str | None) -> None:
+# Training steps to compile for all shapes, and those that are timed.
+_WARM_UP, _STEPS = 100, 200
+
+
+def race(folder: Path, turns: int, joeynmt: str | None) -> None:
     """Print tokens a second of all contestants, and the ratios."""
     pythons = {"ours": sys.executable, "Python": sys.executable}
-    if torch:
-        pythons["torch"] = torch
+    if joeynmt:  # which has torch, too
+        pythons |= {"torch": joeynmt, "Joey NMT": joeynmt}
     workers = {
         name: Worker(python, CONTESTANTS[name])
         for name, python in pythons.items()
@@ -89,6 +100,38 @@ def count_tokens(folder: Path) -> int:
     pieces = learned(str(folder))
     return sum(
         len(pieces.encode(text)) for pair in pairs(str(folder)) for text in pair
+    )
+
+
+def wait(folder: Path) -> None:
+    """Print what share of training steps is waiting for their batches."""
+    from pipelines_ours_worker import load, vocabulary_of
+
+    from keras_recurrent.models import (
+        Decoder,
+        Encoder,
+        MaskedCrossentropy,
+        Seq2Seq,
+    )
+
+    vocabulary = vocabulary_of(str(folder))
+    batches, size = load(str(folder), vocabulary), len(vocabulary)
+    model = Seq2Seq(Encoder(size, 256, 256), Decoder(size, 256, 256))
+    model.compile("adam", MaskedCrossentropy())
+    waited = trained = 0.0
+    iterator = iter(batches)
+    for step in range(_WARM_UP + _STEPS):
+        began = time.perf_counter()
+        batch = next(iterator)
+        arrived = time.perf_counter()
+        model.train_on_batch(*batch)
+        if step >= _WARM_UP:
+            waited += arrived - began
+            trained += time.perf_counter() - arrived
+    print(
+        f"Of {_STEPS} training steps of {1e3 * trained / _STEPS:.0f} ms, "
+        f"{waited / (waited + trained):.2%} of the time was waiting for data",
+        flush=True,
     )
 
 
@@ -152,14 +195,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("multi30k", type=Path)
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--torch", help="a Python with torch, sentencepiece")
+    parser.add_argument("--joeynmt", help="a Python that has Joey NMT")
     parser.add_argument("--pairs", type=int, default=5_000_000)
     parser.add_argument("--occupy", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.occupy:
         occupy(arguments.occupy)
         return
-    race(arguments.multi30k, arguments.turns, arguments.torch)
+    race(arguments.multi30k, arguments.turns, arguments.joeynmt)
+    wait(arguments.multi30k)
     if arguments.pairs:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "corpus.tsv"

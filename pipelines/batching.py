@@ -16,6 +16,8 @@ from keras_recurrent.pipelines.vocabulary import (
 _POOL = 100
 # And so many examples are sorted if batches have any number of them.
 _POOL_BY_TOKENS = 2**13
+# So many examples are encoded at a time if all are kept.
+_CHUNK = 2**11
 # So many batches of tokens are shuffled at a time.
 _BATCHES_BY_TOKENS = 2**10
 # Examples that are shuffled at a time, if the data has more.
@@ -184,9 +186,11 @@ def all_encoded(
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     """Return the ids of all pairs, (N, …) each."""
     nothing = dict.fromkeys(("source", "target"), tf.constant([], tf.string))
-    chunks = [encode(nothing), *pairs.batch(_POOL_BY_TOKENS).map(encode)]
+    # In parallel, and yet in order.
+    chunks = pairs.batch(_CHUNK).map(encode, tf.data.AUTOTUNE)
     source, target = (
-        tf.concat(side, axis=0) for side in zip(*chunks, strict=True)
+        tf.concat(side, axis=0)
+        for side in zip(encode(nothing), *chunks, strict=True)
     )
     return source, target
 

@@ -1,10 +1,12 @@
 """Files that pairs are read from, plain or gzipped."""
 
+import codecs
 import glob
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -72,17 +74,31 @@ def lines_of(path: Path, key: str) -> Iterator[tuple[int, bytes]]:
 
 
 def text_lines(paths: Iterable[Path]) -> tf.data.Dataset:
-    """Return the lines of files, one file after the other."""
-    datasets = [
-        tf.data.TextLineDataset(
-            str(path), compression_type="GZIP" if is_gzipped(path) else None
-        )
-        for path in paths
-    ]
+    """Return the lines of files, one file after the other.
+
+    Without the byte order marks that files begin with.
+    """
+    datasets = list(map(_lines, paths))
     whole = datasets[0]
     for dataset in datasets[1:]:
         whole = whole.concatenate(dataset)
     return whole
+
+
+def _lines(path: Path) -> Any:
+    lines = tf.data.TextLineDataset(
+        str(path), compression_type="GZIP" if is_gzipped(path) else None
+    )
+    with gzip.open(path) if is_gzipped(path) else path.open("rb") as file:
+        marked = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    if not marked:
+        return lines
+    # Only where it is needed: a function of each line would take 20 times as
+    # long as reading it.
+    first = lines.take(1).map(
+        lambda line: tf.strings.regex_replace(line, "^\ufeff", "")
+    )
+    return first.concatenate(lines.skip(1))
 
 
 def cached_if_small(

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
@@ -49,7 +48,7 @@ class Parallel(FileSource):
         sides = {"source": self.sources, "target": self.targets}
         return checked.only_pairs(
             tf.data.Dataset.zip(
-                {side: _texts(paths) for side, paths in sides.items()}
+                {side: text_lines(paths) for side, paths in sides.items()}
             )
         )
 
@@ -92,12 +91,6 @@ class Parallel(FileSource):
         for path in paths:
             for number, line in lines_of(path, f"{self.key}.{side}"):
                 yield f"{path}, line {number}", line
-
-
-def _texts(paths: list[Path]) -> Any:
-    # A byte order mark would be a token.
-    lines = text_lines(paths)
-    return lines.map(lambda line: tf.strings.regex_replace(line, "^\ufeff", ""))
 
 
 def _names(paths: list[Path]) -> str:

@@ -50,6 +50,5 @@ class TabSeparated(FileSource):
 
 
 def _split_columns(lines: tf.Tensor) -> dict[str, tf.Tensor]:
-    lines = tf.strings.regex_replace(lines, "^\ufeff", "")
     columns = tf.strings.split(lines, "\t")[:, :2].to_tensor(shape=(None, 2))
     return {"source": columns[:, 0], "target": columns[:, 1]}
