@@ -28,7 +28,7 @@ what it occupied when everything was imported, is printed in MiB.
 import argparse
 import os
 import random
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -163,7 +163,10 @@ def occupy(path: Path) -> None:
     )
 
     def peak() -> float:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        # `getrusage` would begin with what the process that started this one
+        # has occupied.
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
 
     files = dict.fromkeys(("train", "validation", "test"), path)
     small = path.with_name("small.tsv")

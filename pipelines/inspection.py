@@ -18,7 +18,7 @@ from keras_recurrent.pipelines.training import (
     build_vocabularies,
     load_batches,
 )
-from keras_recurrent.pipelines.vocabulary import UNKNOWN_ID, Vocabulary
+from keras_recurrent.pipelines.vocabulary import Vocabulary
 
 _SIDES = ("source", "target")
 _EXAMPLES = 10
@@ -130,7 +130,8 @@ def _unknown(
     for batch in pairs.batch(10_000):
         for side, vocabulary in enumerate(vocabularies):
             ids = vocabulary.encode(batch[_SIDES[side]]).flat_values.numpy()
-            found[side] += np.count_nonzero(ids == UNKNOWN_ID), len(ids)
+            unknown = np.count_nonzero(vocabulary.is_unknown(ids))
+            found[side] += unknown, len(ids)
     source, target = found[:, 0] / np.maximum(found[:, 1], 1)
     return float(source), float(target)
 

@@ -351,6 +351,18 @@ class VocabularyConfig(Section):
     subwords null is 8,000."""
     min_count: PositiveInt = 1
     """Keep tokens only that occur so often; subwords are learned from all."""
+    unknowns: PositiveInt = 1
+    """How many ids unknown tokens have, by a hash, so that a model can tell
+    some of them apart; subwords have one."""
+
+    @pydantic.model_validator(mode="after")
+    def _subwords_have_one(self) -> Self:
+        if self.split == "subwords" and self.unknowns > 1:
+            raise ValueError(
+                "`split: subwords` has one id for what is unknown. "
+                f"Received: unknowns={self.unknowns}"
+            )
+        return self
 
 
 class ModelConfig(Section):

@@ -130,7 +130,9 @@ def _vocabulary(counts: TokenCounts, config: VocabularyConfig) -> Vocabulary:
             f"{counts.forgotten:,} that had occurred once were forgotten"
         )
     tokens = tokens_of(counts, config.split, config.max_size, config.min_count)
-    return Vocabulary(tokens, config.split, config.case, config.normalize)
+    return Vocabulary(
+        tokens, config.split, config.case, config.normalize, config.unknowns
+    )
 
 
 def load_batches(

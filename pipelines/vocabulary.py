@@ -19,7 +19,8 @@ from keras_recurrent.pipelines.text.splitting import Splitter
 # The special ids come first, in this order. None of them is the id of a token
 # of any text, whatever the text says.
 PAD_ID, UNKNOWN_ID, START_ID, END_ID = range(4)
-_SPECIALS = ("", "[UNK]", "", "")  # as decoded
+_UNKNOWN = "[UNK]"
+_SPECIALS = ("", _UNKNOWN, "", "")  # as decoded
 _ESCAPES = {"\\": r"\\", "\n": r"\n", "\r": r"\r"}
 # Of subwords, if nothing is said.
 _SUBWORDS = 8000
@@ -36,7 +37,8 @@ class Vocabulary(tf.Module):
     Text is UTF-8; bytes that are not become U+FFFD. Case is converted by the
     Unicode rules. Words are separated by ASCII white space.
 
-    Ids: 0 padding, 1 unknown token, 2 start, 3 end, then `tokens`.
+    Ids: 0 padding, 1 unknown token, 2 start, 3 end, then `tokens`, then more
+    for unknown tokens, if there are to be several.
 
     Args:
         tokens: the tokens, in the order of their ids, without the special
@@ -47,10 +49,14 @@ class Vocabulary(tf.Module):
         case: `"keep"`, `"upper"` or `"lower"`: conversion before splitting.
         normalize: how characters that are written in several ways are read,
             see `Normalizer`.
+        unknowns: how many ids unknown tokens have: always the same for the
+            same token, by a hash, so that a model can tell some apart. All of
+            them are decoded as `[UNK]`.
 
     Raises:
         ValueError: no tokens, an empty or repeated token, an unknown `split`,
-            `case` or `normalize`.
+            `case` or `normalize`, `unknowns` below 1, or above it for
+            subwords.
 
     Example:
 
@@ -73,6 +79,7 @@ class Vocabulary(tf.Module):
         split: str = "characters",
         case: str = "keep",
         normalize: Sequence[str] = (),
+        unknowns: int = 1,
     ) -> None:
         super().__init__()
         self.splitter = Splitter(split, case, normalize)
@@ -83,13 +90,20 @@ class Vocabulary(tf.Module):
                 f"Received: {len(tokens)} tokens, {list(tokens).count('')} of "
                 f"them empty, repeated: {repeated[:5]}"
             )
+        if unknowns < 1 or (unknowns > 1 and split == "subwords"):
+            raise ValueError(
+                "`unknowns` must be at least 1, and 1 for subwords. "
+                f"Received: unknowns={unknowns}, split={split!r}"
+            )
+        self.unknowns = unknowns
         self.tokens = tuple(tokens)
+        self._decoded = (*_SPECIALS, *tokens, *[_UNKNOWN] * (unknowns - 1))
         self._ids: Any = None
         self._pairs: Any = None
         if split == "subwords":
             self._pairs = BytePairs(tokens)
             return
-        ids = tf.range(len(_SPECIALS), len(self), dtype=tf.int32)
+        ids = len(_SPECIALS) + tf.range(len(tokens))
         self._ids = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(tf.constant(tokens), ids),
             default_value=UNKNOWN_ID,
@@ -127,7 +141,7 @@ class Vocabulary(tf.Module):
         return cls(tokens, split, case, normalize)
 
     def __len__(self) -> int:
-        return len(_SPECIALS) + len(self.tokens)
+        return len(self._decoded)
 
     def tokenize(self, texts: Any) -> tf.RaggedTensor:
         """Split texts (B,) into their tokens, (B, None) strings.
@@ -163,12 +177,31 @@ class Vocabulary(tf.Module):
         """Turn texts (B,) into ids (B, None), int32, without special tokens."""
         if self._pairs is None:
             tokens = self.tokenize(texts)
-            return tf.ragged.map_flat_values(self._ids.lookup, tokens)
+            return tf.ragged.map_flat_values(self._numbers, tokens)
         words, pieces = self._pieces(texts)
         flat = pieces.numbers.flat_values
         ids = tf.where(flat < 0, UNKNOWN_ID, flat + len(_SPECIALS))
         ids = pieces.numbers.with_flat_values(ids)
         return words.with_values(ids).merge_dims(1, 2)
+
+    def is_unknown(self, ids: Any) -> tf.Tensor:
+        """Tell which ids are those of unknown tokens."""
+        ids = tf.convert_to_tensor(ids)
+        last = len(_SPECIALS) + len(self.tokens)
+        return (ids == UNKNOWN_ID) | (ids >= last)
+
+    def _numbers(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Return the ids of tokens (N,)."""
+        ids = self._ids.lookup(tokens)
+        if self.unknowns == 1:
+            return ids
+        buckets = tf.cast(
+            tf.strings.to_hash_bucket_fast(tokens, self.unknowns), tf.int32
+        )
+        # The first bucket is the common id.
+        more = len(_SPECIALS) + len(self.tokens) - 1 + buckets
+        is_other = (ids == UNKNOWN_ID) & (buckets > 0)
+        return tf.where(is_other, more, ids)
 
     def _pieces(self, texts: Any) -> tuple[tf.RaggedTensor, Pieces]:
         """Return the words (B, …), W in all, and their pieces (W, …)."""
@@ -189,7 +222,7 @@ class Vocabulary(tf.Module):
         ids = tf.where(is_token, ids, UNKNOWN_ID)
         ended = tf.cumsum(tf.cast(ids == END_ID, tf.int32), axis=-1) > 0
         ids = tf.where(ended, PAD_ID, ids)
-        return tf.gather(tf.constant(_SPECIALS + self.tokens), ids)
+        return tf.gather(tf.constant(self._decoded), ids)
 
     def decode(self, ids: Any) -> tf.Tensor:
         """Turn ids (..., L) into texts (...); stop at the first end."""
@@ -213,6 +246,7 @@ class Vocabulary(tf.Module):
         split: str = "characters",
         case: str = "keep",
         normalize: Sequence[str] = (),
+        unknowns: int = 1,
     ) -> Self:
         """Read what `save` wrote: the tokens alone."""
         lines = Path(path).read_bytes().decode("utf-8").split("\n")[:-1]
@@ -221,7 +255,7 @@ class Vocabulary(tf.Module):
             re.sub(r"\\.", lambda m: originals.get(m[0], m[0]), line)
             for line in lines
         ]
-        return cls(tokens, split, case, normalize)
+        return cls(tokens, split, case, normalize, unknowns)
 
 
 def tokens_of(
@@ -263,7 +297,11 @@ def load_vocabularies(run: Run) -> tuple[Vocabulary, Vocabulary]:
     def load(path: Path, config: VocabularyConfig) -> Vocabulary:
         try:
             return Vocabulary.load(
-                path, config.split, config.case, config.normalize
+                path,
+                config.split,
+                config.case,
+                config.normalize,
+                config.unknowns,
             )
         except OSError as error:
             raise RunError(f"{path}: {error.strerror}") from None

@@ -276,3 +276,24 @@ def test_wrong_arguments(arguments, message):
 def test_texts_without_tokens():
     with pytest.raises(ValueError, match="Received: 0 tokens"):
         Vocabulary.build(["", "  "], "words")
+
+
+def test_several_unknown_ids():
+    vocabulary = Vocabulary(["a", "b"], "words", unknowns=3)
+    assert len(vocabulary) == 4 + 2 + 2
+    words = [f"w{number}" for number in range(60)]
+    (ids,) = vocabulary.encode([" ".join([*words, "a", "b"])]).to_list()
+    assert ids[-2:] == [4, 5]
+    assert set(ids[:-2]) == {1, 6, 7}
+    # The same token has the same id, and what is unknown is known to be.
+    assert vocabulary.encode([words[7]]).to_list() == [[ids[7]]]
+    unknown = vocabulary.is_unknown(ids).numpy().tolist()
+    assert unknown == [True] * 60 + [False] * 2
+    decoded = as_text(vocabulary.decode([[6, 4, 7, 1]]))
+    assert decoded == ["[UNK] a [UNK] [UNK]"]
+
+
+@pytest.mark.parametrize("split, unknowns", [("words", 0), ("subwords", 2)])
+def test_no_such_number_of_unknown_ids(split, unknowns):
+    with pytest.raises(ValueError, match="`unknowns` must be at least 1"):
+        Vocabulary(["a"], split, unknowns=unknowns)
