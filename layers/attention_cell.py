@@ -6,7 +6,7 @@ what it computes is in `loops/attention_step.py` and `loops/attention_run.py`.
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import tensorflow as tf
@@ -48,6 +48,15 @@ class AttentionCell(keras.Layer):
         c_t, a_t = attention(s_t, memory)
         y_t      = tanh(W·[c_t, s_t])
 
+    With `query="conditional"` it comes between two cells, which go on from the
+    state of one another (the conditional GRU of Sennrich et al. 2017, for cells
+    of every kind):
+
+        s'_t     = cell_1(x_t, s_{t-1})
+        c_t, a_t = attention(s'_t, memory)
+        s_t      = cell_2(c_t, s'_t), and cells above it
+        y_t      = tanh(W·[c_t, s_t])
+
     where s is the output of the stack. With input feeding (Luong et al. 2015,
     section 3.3) the cells read y_{t-1} as well: [x_t, …, y_{t-1}]. Without
     `units` there is no W: y_t = c_t.
@@ -59,7 +68,9 @@ class AttentionCell(keras.Layer):
         cells: One cell, or those of a stack, the first one reads the inputs.
         attention: The attention layer, or several.
         units: Positive integer N, size of y; None for the bare context.
-        query: Which state asks: "previous_state" or "new_state".
+        query: Which state asks: "previous_state", "new_state" or
+            "conditional", for which there are two cells with states alike, or
+            more.
         input_feeding: Whether the cells read the y of the step before.
         activation: What makes y of W·[c_t, s_t]; None for a linear one.
             Unused without `units`.
@@ -82,13 +93,15 @@ class AttentionCell(keras.Layer):
         attentions; and the new state.
 
     Raises:
-        ValueError: `query` is not one of the two; nothing would read what
-            attention makes; cells of a residual stack differ in size; or the
-            cell is used before it is built.
+        ValueError: `query` is none of those; nothing would read what
+            attention makes; cells of a residual stack differ in size, or
+            conditional ones in their states; or the cell is used before it is
+            built.
 
     References:
         Bahdanau et al. (2015), arXiv:1409.0473.
         Luong et al. (2015), arXiv:1508.04025.
+        Sennrich et al. (2017), Nematus, arXiv:1703.04357, section 2.
 
     Example:
 
@@ -121,9 +134,9 @@ class AttentionCell(keras.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if query not in ("previous_state", "new_state"):
+        if query not in get_args(Query):
             raise ValueError(
-                "`query` must be 'previous_state' or 'new_state'. "
+                f"`query` must be one of {', '.join(get_args(Query))}. "
                 f"Received: query={query!r}"
             )
         if not (output_attention or input_feeding) and (
@@ -136,7 +149,16 @@ class AttentionCell(keras.Layer):
                 f"input_feeding={input_feeding}, units={units}, query={query!r}"
             )
         self.cells = [cells] if isinstance(cells, keras.Layer) else list(cells)
-        sizes = [cell.output_size for cell in self.cells]
+        if query == "conditional":
+            states = [cell.state_size for cell in self.cells[:2]]
+            if len(states) < 2 or states[0] != states[1]:
+                raise ValueError(
+                    '`query="conditional"` needs two cells with states alike. '
+                    f"Received: {len(self.cells)} cells, with states of the "
+                    f"sizes {states}"
+                )
+        first = int(query == "conditional")
+        sizes = [cell.output_size for cell in self.cells[first:]]
         if residual and len(set(sizes)) > 1:
             raise ValueError(
                 "The cells of a residual stack must have outputs of the same "
@@ -178,17 +200,20 @@ class AttentionCell(keras.Layer):
         if self.input_feeding:
             size += self.units or self._context_size
         self.input_sizes = []
-        for cell in self.cells:
+        for i, cell in enumerate(self.cells):
+            if self.query == "conditional" and i == 1:
+                size = self._context_size
             self.input_sizes.append(size)
             # Parts that come from a file are built already.
             if not cell.built:
                 cell.build((None, size))
             size = cell.output_size
+        asking = self.cells[0 if self.query == "conditional" else -1]
         for attention, shape in zip(
             self.attentions, memory_shapes, strict=True
         ):
             if not attention.built:
-                attention.build((None, size), shape)
+                attention.build((None, asking.output_size), shape)
         self.output_kernel = None
         if self.projects_memory:
             # W in two parts, as there is no product with the whole of it.

@@ -95,14 +95,22 @@ def _outliers(
 ) -> str:
     if not len(lengths):
         return ""
-    usual = np.quantile(lengths, _SHARE, axis=0, method="inverted_cdf")
-    usual = np.maximum(usual, 1)
-    excess = (lengths / usual).max(axis=1)
+    # There can be many: no more numbers at a time than are needed.
+    usual = np.array(
+        [
+            max(1, np.quantile(side, _SHARE, method="inverted_cdf"))
+            for side in lengths.T
+        ],
+        np.int32,
+    )
+    excess = (lengths / usual.astype(np.float32)).max(axis=1)
+    if excess.max() <= _TIMES:
+        return ""
     size = recipe.training.batch_size
     if recipe.training.batch_unit == "tokens":
         size = max(1, int(size / lengths.max(axis=1).mean()))
     slowdown = steps(lengths, size) / steps(np.minimum(lengths, usual), size)
-    if excess.max() <= _TIMES or slowdown < _SLOWDOWN:
+    if slowdown < _SLOWDOWN:
         return ""
     index = int(excess.argmax())
     side = int((lengths[index] / usual).argmax())

@@ -247,8 +247,9 @@ def _run_trained(
 def _positions_of_outputs(
     parts: AttentionParts, state: AttentionState
 ) -> list[int] | None:
-    """Numbers of the states that sum up to the output of the stack.
+    """Numbers of the states that sum up to what is asked with.
 
+    That is the output of the stack, or of the first of two conditional cells.
     None if it is no sum of states.
     """
     flat = tf.nest.flatten(state.cells)
@@ -256,7 +257,10 @@ def _positions_of_outputs(
         position_of(cell.output_of(states), flat)
         for cell, states in zip(parts.cells, state.cells, strict=True)
     ]
-    needed = positions if parts.residual else positions[-1:]
+    if parts.query == "conditional":
+        needed = positions[:1]
+    else:
+        needed = positions if parts.residual else positions[-1:]
     known = [place for place in needed if place is not None]
     return known if len(known) == len(needed) else None
 

@@ -35,7 +35,7 @@ Dropout = list[tuple[Any | None, Any | None]]
 """For each cell the mask of its inputs and that of its recurrent products."""
 
 
-Query = Literal["previous_state", "new_state"]
+Query = Literal["previous_state", "new_state", "conditional"]
 
 
 class AttentionParts(NamedTuple):
@@ -81,7 +81,16 @@ class AttentionParts(NamedTuple):
             cell.output_of(states)
             for cell, states in zip(self.cells, state.cells, strict=True)
         ]
-        return added_up(outputs) if self.residual else outputs[-1]
+        return added_up(outputs[self.first :]) if self.residual else outputs[-1]
+
+    @property
+    def first(self) -> int:
+        """The number of the cell whose output the stack above it adds to.
+
+        With a conditional query it is the second one: the first one's new
+        state is where that begins, and is asked with.
+        """
+        return int(self.query == "conditional")
 
 
 class AttentionStep:
@@ -137,12 +146,20 @@ class AttentionStep:
         if parts.input_feeding:
             read.append(state.attention)  # (R, N)
         output: Any = None
-        new_states = []
+        new_states: list[list[Any]] = []
         for i, (one, states, masks) in enumerate(
             zip(parts.cells, state.cells, self.dropout, strict=True)
         ):
             below = output
-            if below is None:
+            if parts.query == "conditional" and i < 2:
+                # Both go on from the one state, one after the other.
+                states = new_states[0] if i else state.cells[1]
+                if i:
+                    contexts, alignments = self._look(
+                        output, state.looks, look_noise, dot
+                    )
+                    below = tf.concat(contexts, axis=-1)  # (R, M)
+            if i == 0:
                 # (R, P), or a structure of such
                 projected = self._project_first(given, read, masks[0], dot)
             else:
@@ -153,7 +170,7 @@ class AttentionStep:
             output, states = one.step(  # (R, U), each (R, …)
                 projected, states, masked_dot(dot, masks[1]), gate
             )
-            if parts.residual and below is not None:
+            if parts.residual and i > parts.first:
                 output = output + below
             new_states.append(states)
         if parts.query == "new_state":

@@ -78,6 +78,7 @@ def reference(cell, x, memory, states, mask):
         return np.concatenate(contexts, axis=1), looks
 
     states, y = list(states), np.zeros((B, cell.attention_size))
+    conditional = cell.query == "conditional"
     s = states[0] + states[1] if cell.residual else states[1]
     outputs, looks = [], []
     for t in range(T):
@@ -90,10 +91,16 @@ def reference(cell, x, memory, states, mask):
         s = np.concatenate(parts, axis=1)
         for number, simple in enumerate(cell.cells):
             kernel, recurrent, bias = simple.get_weights()
+            before = states[number]
+            if conditional:  # there is one state, the one that was last
+                before = s if number else states[1]
+            if conditional and number:
+                context, looked = look(s)
+                s = context
             below = s
-            s = np.tanh(s @ kernel + states[number] @ recurrent + bias)
+            s = np.tanh(s @ kernel + before @ recurrent + bias)
             states[number] = s
-            if cell.residual and number:
+            if cell.residual and number and not conditional:
                 s = s + below
         if cell.query == "new_state":
             context, looked = look(s)
@@ -111,7 +118,9 @@ def reference(cell, x, memory, states, mask):
 
 PLAIN = [
     {"query": query, "input_feeding": feeding}
-    for query, feeding in itertools.product(QUERIES, [False, True])
+    for query, feeding in itertools.product(
+        [*QUERIES, "conditional"], [False, True]
+    )
 ]
 OPTIONS = [
     {"activation": None, "residual": True},
@@ -141,6 +150,11 @@ def named(options):
         ),
         *(
             thorough({"query": "previous_state", "input_feeding": True} | more)
+            for more in OPTIONS
+        ),
+        {"query": "conditional", "input_feeding": True} | OPTIONS[3],
+        *(
+            thorough({"query": "conditional", "input_feeding": True} | more)
             for more in OPTIONS
         ),
         {"query": "new_state", "input_feeding": False, "residual": True},
@@ -207,6 +221,25 @@ OTHERS = {
     },
     "bare": {"units": None, "output_attention": False},
 }
+OTHERS_THAN_PLAIN = [*OTHERS][1:]
+# Two cells that go on from the state of one another, and some above them.
+CONDITIONAL = {
+    "gru": {"cells": lambda: [GRUCell(U), GRUCell(U)]},
+    "lstm": {"cells": lambda: [LSTMCell(U), LSTMCell(U)]},
+    "nas": {"cells": lambda: [NASCell(U), NASCell(U)]},
+    "layer_norm": {
+        "cells": lambda: [LayerNormLSTMCell(U), LayerNormLSTMCell(U)]
+    },
+    "stack": {
+        "cells": lambda: [GRUCell(U), GRUCell(U), LSTMCell(U), GRUCell(U)],
+        "residual": True,
+    },
+    "coverage": {
+        "cells": lambda: [GRUCell(U), GRUCell(U)],
+        "attention": lambda: CoverageAttention(5),
+    },
+}
+OTHERS |= {f"conditional {name}": o for name, o in CONDITIONAL.items()}
 
 
 RUNS = [
@@ -217,13 +250,23 @@ RUNS = [
     ("new_state", True, "layer_norm", True),
     ("new_state", False, "monotonic_location", True),
     ("previous_state", True, "luong", False),
+    ("conditional", False, "conditional gru", False),
+    ("conditional", True, "conditional stack", True),
 ]
 RUNS += [
     thorough(*run)
     for run in (
         *itertools.product(QUERIES, [False, True], [None], [True, False]),
-        *itertools.product(["new_state"], [True], [*OTHERS][1:], [True]),
-        *itertools.product(["previous_state"], [True], [*OTHERS][1:], [False]),
+        *itertools.product(["new_state"], [True], OTHERS_THAN_PLAIN, [True]),
+        *itertools.product(
+            ["previous_state"], [True], OTHERS_THAN_PLAIN, [False]
+        ),
+        *itertools.product(
+            ["conditional"],
+            [False, True],
+            [f"conditional {name}" for name in CONDITIONAL],
+            [False, True],
+        ),
     )
     if run not in RUNS
 ]
