@@ -73,6 +73,12 @@ def variants() -> dict[str, dict[str, Any]]:
             "input_feeding": True,
         },
         "tied embeddings": {"tie_embeddings": True},
+        "conditional": {"query": "conditional"},
+        "deep output": {"deep_output": True},
+        "conditional, deep output": {
+            "query": "conditional",
+            "deep_output": True,
+        },
         "2 layers": {"num_layers": 2},
         "3 layers": {"num_layers": 3},
         "lstm, 3 layers": {"cell": "lstm", "num_layers": 3},

@@ -42,9 +42,14 @@ class Decoder(keras.Layer):
         y_t      = attention_cell(embedding(token_{t-1}), state, memory)
         logits_t = W·y_t + b
 
-    where y_t = tanh(W_y·[context_t, state_t]) comes from `AttentionCell`. The
-    cells start from the encoder's summary: state_0 = tanh(W_0·summary + b_0),
-    one such projection for each state.
+    where y_t = tanh(W_y·[context_t, state_t]) comes from `AttentionCell`, or
+    with a deep output reads the token before as well (Bahdanau et al. 2015,
+    appendix A.2.2; Nematus):
+
+        y_t = tanh(W_y·[context_t, state_t] + W_x·embedding(token_{t-1}) + b_x)
+
+    The cells start from the encoder's summary, state_0 = tanh(W_0·summary +
+    b_0), one such projection for each state.
 
     **Frequencies of tokens.** The first thing a model learns is how frequent
     tokens are. From b = 0 an optimizer such as Adam, which moves each weight
@@ -65,13 +70,17 @@ class Decoder(keras.Layer):
         attention: Name of the attention, see `layers.attention.ATTENTIONS`,
             or the attention itself.
         query: Which state asks: "previous_state" (attention before the cells,
-            Bahdanau et al. 2015) or "new_state" (after them, Luong et al.
-            2015).
+            Bahdanau et al. 2015), "new_state" (after them, Luong et al. 2015)
+            or "conditional" (between two cells that go on from the state of
+            one another, Sennrich et al. 2017; one cell more than `num_layers`).
         input_feeding: Whether the cells read y_{t-1} as well.
         tie_embeddings: Whether W is the matrix of the embeddings, transposed
             (Press & Wolf 2017, arXiv:1608.05859).
         dropout: Share of each cell's inputs to drop in training.
         recurrent_dropout: Share of the recurrent state to drop in training.
+        deep_output: Whether y reads the token before, too.
+        output_size: Size N of y; by default U.
+        output_dropout: Share of y to drop in training.
 
     Call arguments:
         ids: (B, T), the tokens before the ones to predict (teacher forcing).
@@ -82,13 +91,14 @@ class Decoder(keras.Layer):
         training: Whether to apply dropout.
 
     Returns:
-        The logits (B, T, V), float32; or, without `project`, y (B, T, U) and
+        The logits (B, T, V), float32; or, without `project`, y (B, T, N) and
         the alignments (B, T, S).
 
     Raises:
         ValueError: `num_layers` is not positive; `cell`, `attention` or
             `query` is no such name; embeddings are tied that are not of
-            size U; or what needs weights comes before `start` or a call.
+            size N; a deep output is to be fed to the cells; or what needs
+            weights comes before `start` or a call.
 
     Example:
 
@@ -112,9 +122,13 @@ class Decoder(keras.Layer):
         tie_embeddings: bool = False,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        deep_output: bool = False,
+        output_size: int | None = None,
+        output_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        output_size = output_size or units
         if num_layers < 1:
             raise ValueError(
                 "`num_layers` must be positive. "
@@ -125,10 +139,16 @@ class Decoder(keras.Layer):
                 f"`attention` must be one of {', '.join(ATTENTIONS)}, or an "
                 f"`Attention`. Received: attention={attention!r}"
             )
-        if tie_embeddings and embedding_dim != units:
+        if tie_embeddings and embedding_dim != output_size:
             raise ValueError(
-                "`tie_embeddings` needs embeddings of the size of the units. "
-                f"Received: embedding_dim={embedding_dim}, units={units}"
+                "`tie_embeddings` needs embeddings of the size of the output, "
+                "by default the units. Received: "
+                f"embedding_dim={embedding_dim}, output_size={output_size}"
+            )
+        if deep_output and input_feeding:
+            raise ValueError(
+                "`deep_output` and `input_feeding` exclude each other: what is "
+                "fed is y without the token"
             )
         self.vocabulary_size = vocabulary_size
         self.embedding_dim = embedding_dim
@@ -141,7 +161,13 @@ class Decoder(keras.Layer):
         self.tie_embeddings = tie_embeddings
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.deep_output = deep_output
+        self.output_size = output_size
+        self.output_dropout = output_dropout
         dtype = self.dtype_policy
+        conditional = query == "conditional"
+        # Both conditional cells are the first level.
+        levels = [0] * conditional + list(range(num_layers))
         self.embedding = token_embedding(
             vocabulary_size, embedding_dim, dtype, tied=tie_embeddings
         )
@@ -154,20 +180,31 @@ class Decoder(keras.Layer):
                     dtype=dtype,
                     **level_arguments(cell, level),
                 )
-                for level in range(num_layers)
+                for level in levels
             ],
             ATTENTIONS[attention](units, dtype=dtype)
             if isinstance(attention, str)
             else attention,
-            units,
+            output_size,
             query=query,
             input_feeding=input_feeding,
+            activation=None if deep_output else "tanh",
             dtype=dtype,
+        )
+        self.deep_layer = (
+            keras.layers.Dense(output_size, dtype=dtype)
+            if deep_output
+            else None
+        )
+        self.dropout_layer = (
+            keras.layers.Dropout(output_dropout, dtype=dtype)
+            if output_dropout
+            else None
         )
         # One for each state that may start from anything.
         self.bridges = [
             keras.layers.Dense(size, activation="tanh", dtype=dtype)
-            for stacked in self.attention_cell.cells
+            for stacked in self._starting_cells
             for i, size in enumerate(keras.tree.flatten(stacked.state_size))
             if i in stacked.free_states
         ]
@@ -176,6 +213,14 @@ class Decoder(keras.Layer):
             if tie_embeddings
             else keras.layers.Dense(vocabulary_size, dtype=dtype)
         )
+
+    @property
+    def _starting_cells(self) -> list[Any]:
+        """Those with a state that a step begins with.
+
+        Of two conditional cells that is the second one's.
+        """
+        return self.attention_cell.cells[self.query == "conditional" :]
 
     @property
     def layers(self) -> deque[keras.Layer]:
@@ -189,6 +234,8 @@ class Decoder(keras.Layer):
         self.attention_cell.build((None, self.embedding_dim), memory_shape)
         for bridge in self.bridges:
             bridge.build(summary_shape)
+        if self.deep_layer is not None:
+            self.deep_layer.build((None, self.embedding_dim))
         if self.output_layer is None:
             self.output_bias = self.add_weight(
                 shape=(self.vocabulary_size,),
@@ -196,7 +243,7 @@ class Decoder(keras.Layer):
                 initializer="zeros",
             )
         else:
-            self.output_layer.build((None, self.units))
+            self.output_layer.build((None, self.output_size))
 
     def call(
         self,
@@ -208,9 +255,14 @@ class Decoder(keras.Layer):
         training: bool = False,
     ) -> Any:
         prepared, state = self.start(memory, summary, memory_mask)
+        inputs = self.embedding(ids)  # (B, T, E)
         outputs, alignments = self.attention_cell.run(
-            self.embedding(ids), state, prepared, training
+            inputs, state, prepared, training
         )
+        if self.deep_layer is not None:
+            outputs = tf.tanh(outputs + self.deep_layer(inputs))  # (B, T, N)
+        if self.dropout_layer is not None:
+            outputs = self.dropout_layer(outputs, training=training)
         return self.logits(outputs) if project else (outputs, alignments)
 
     def adapt(self, labels: Any) -> None:
@@ -250,7 +302,7 @@ class Decoder(keras.Layer):
         return keras.Operation.compute_output_spec(self, *args, **kwargs)
 
     def logits(self, outputs: Any) -> Any:
-        """Return the logits (…, V), float32, of y (…, U)."""
+        """Return the logits (…, V), float32, of y (…, N)."""
         layer = self.output_layer
         if layer is not None and not self.projects_by_product:
             self._check_built()
@@ -273,7 +325,7 @@ class Decoder(keras.Layer):
         )
 
     def output_weights(self) -> tuple[Any, Any]:
-        """Return W (U, V) and b (V,), of the dtype that is computed in."""
+        """Return W (N, V) and b (V,), of the dtype that is computed in."""
         kernel, bias = self._output_weights()
         return tf.transpose(kernel) if self.tie_embeddings else kernel, bias
 
@@ -293,20 +345,25 @@ class Decoder(keras.Layer):
         cells = []
         for stacked in self.attention_cell.cells:
             states = stacked.get_initial_state(tf.shape(summary)[0])
-            for i in stacked.free_states:
-                states[i] = tf.cast(next(bridged), states[i].dtype)
+            if stacked in self._starting_cells:
+                for i in stacked.free_states:
+                    states[i] = tf.cast(next(bridged), states[i].dtype)
             cells.append(states)
         prepared = self.attention_cell.prepare_memory(memory, memory_mask)
         return prepared, self.attention_cell.get_initial_state(prepared, cells)
 
     def input_table(self) -> Any:
-        """Return what the cells make of each token alone (V, P).
+        """Return what is made of each token alone: by the cells (V, P).
 
-        Worth making where there are many more tokens to read than there are
-        in the vocabulary.
+        And by a deep output (V, N), None without one. Worth making where there
+        are many more tokens to read than there are in the vocabulary.
         """
         self._check_built()
-        return self.attention_cell.project_inputs(self._embeddings())
+        embeddings = self._embeddings()
+        return (
+            self.attention_cell.project_inputs(embeddings),
+            None if self.deep_layer is None else self.deep_layer(embeddings),
+        )
 
     def step(
         self,
@@ -330,13 +387,21 @@ class Decoder(keras.Layer):
             state.
         """
         self._check_built()
+        deep: Any = None
         if table is None:
             inputs = self.embedding(ids)
+            if self.deep_layer is not None:
+                deep = self.deep_layer(inputs)  # (R, N)
         else:
-            inputs = tf.gather(table, ids)
+            inputs, deep = (
+                None if of_tokens is None else tf.gather(of_tokens, ids)
+                for of_tokens in table
+            )
         output, alignments, state = self.attention_cell(
             inputs, state, memory, projected=table is not None
         )
+        if deep is not None:
+            output = tf.tanh(output + deep)
         return self.logits(output), alignments, state
 
     def get_config(self) -> dict[str, Any]:
@@ -352,6 +417,9 @@ class Decoder(keras.Layer):
             "tie_embeddings": self.tie_embeddings,
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
+            "deep_output": self.deep_output,
+            "output_size": self.output_size,
+            "output_dropout": self.output_dropout,
         }
         policies = inner_policies(self, self._keras_layers())
         return config | ({"policies": policies} if policies else {})
@@ -369,6 +437,8 @@ class Decoder(keras.Layer):
         layers = {"embedding": self.embedding}
         if self.output_layer is not None:
             layers["output_layer"] = self.output_layer
+        if self.deep_layer is not None:
+            layers["deep_layer"] = self.deep_layer
         for i, bridge in enumerate(self.bridges):
             layers[f"bridge_{i}"] = bridge
         return layers

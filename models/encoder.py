@@ -30,6 +30,7 @@ class Encoder(keras.Layer):
         bidirectional: Whether each layer reads in both directions.
         dropout: Share of each layer's inputs to drop in training.
         recurrent_dropout: Share of the recurrent state to drop in training.
+        output_dropout: Share of the memory to drop in training.
 
     Call arguments:
         ids: (B, S), integers.
@@ -63,6 +64,7 @@ class Encoder(keras.Layer):
         bidirectional: bool = True,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        output_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -79,12 +81,18 @@ class Encoder(keras.Layer):
         self.bidirectional = bidirectional
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.output_dropout = output_dropout
         self.embedding = token_embedding(
             vocabulary_size, embedding_dim, self.dtype_policy
         )
         self.forward_layers = self._make_layers(backward=False)
         self.backward_layers = (
             self._make_layers(backward=True) if bidirectional else []
+        )
+        self.dropout_layer = (
+            keras.layers.Dropout(output_dropout, dtype=self.dtype_policy)
+            if output_dropout
+            else None
         )
         self.supports_masking = True
 
@@ -132,6 +140,8 @@ class Encoder(keras.Layer):
                 )
                 summary.extend(states[i] for i in layer.cell.free_states)
             memory = tf.concat(sequences, axis=-1)
+        if self.dropout_layer is not None:
+            memory = self.dropout_layer(memory, training=training)
         return memory, tf.concat(summary, axis=-1)
 
     def compute_output_shape(
@@ -156,6 +166,7 @@ class Encoder(keras.Layer):
             "bidirectional": self.bidirectional,
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
+            "output_dropout": self.output_dropout,
         }
         policies = inner_policies(self, self._keras_layers())
         return config | ({"policies": policies} if policies else {})

@@ -100,7 +100,7 @@ Cell = Annotated[str, AfterValidator(_known_cell)]
 Attention = Literal[
     "bahdanau", "coverage", "location_sensitive", "luong", "multi_head"
 ]
-Query = Literal["previous_state", "new_state"]
+Query = Literal["previous_state", "new_state", "conditional"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 LengthPenalty = Annotated[
@@ -382,17 +382,46 @@ class ModelConfig(Section):
     """How the decoder scores the source: additively (Bahdanau et al., 2015) or
     by a product (Luong et al., 2015), which is faster."""
     query: Query = "previous_state"
-    """Attention before the cell (Bahdanau et al., 2015) or after it, from its
-    new state (Luong et al., 2015)."""
+    """Attention before the cell (Bahdanau et al., 2015), after it, from its
+    new state (Luong et al., 2015), or between two cells that go on from the
+    state of one another (conditional: Sennrich et al., 2017)."""
     input_feeding: bool = False
     """Feed the attended state back as input; needs `query: new_state`."""
+    deep_output: bool = False
+    """Predict from the token before as well, not only from state and context
+    (Bahdanau et al., 2015); not with `input_feeding`."""
+    output_size: PositiveInt | None = None
+    """Size of what the next token is predicted from; null is `units`."""
+    tie_embeddings: bool = False
+    """Whether the embeddings of target tokens make the logits as well; they
+    then have the size of the output."""
     dropout: Fraction = 0.0
     """Dropout of the inputs of every recurrent layer."""
     recurrent_dropout: Fraction = 0.0
     """Dropout of the recurrent state."""
+    memory_dropout: Fraction = 0.0
+    """Dropout of what the encoder puts out."""
+    output_dropout: Fraction = 0.0
+    """Dropout of what the next token is predicted from."""
+
+    @pydantic.model_validator(mode="after")
+    def _tied_sizes_agree(self) -> Self:
+        size = self.output_size or self.units
+        if self.tie_embeddings and self.embedding_dim != size:
+            raise ValueError(
+                "`tie_embeddings: true` needs embeddings of the size of the "
+                f"output. Received: embedding_dim={self.embedding_dim}, "
+                f"output_size={size}"
+            )
+        return self
 
     @pydantic.model_validator(mode="after")
     def _feeding_needs_new_state(self) -> Self:
+        if self.input_feeding and self.deep_output:
+            raise ValueError(
+                "`input_feeding: true` and `deep_output: true` exclude each "
+                "other"
+            )
         if self.input_feeding and self.query != "new_state":
             raise ValueError(
                 "`input_feeding: true` needs `query: new_state`. "

@@ -61,6 +61,7 @@ def build_model(
         source_size,
         num_layers=config.encoder_layers,
         bidirectional=config.bidirectional,
+        output_dropout=config.memory_dropout,
         **sizes,
     )
     decoder = Decoder(
@@ -69,6 +70,10 @@ def build_model(
         attention=config.attention,
         query=config.query,
         input_feeding=config.input_feeding,
+        deep_output=config.deep_output,
+        output_size=config.output_size,
+        tie_embeddings=config.tie_embeddings,
+        output_dropout=config.output_dropout,
         **sizes,
     )
     model = Seq2Seq(

@@ -54,7 +54,7 @@ def space(hp: kt.HyperParameters, recipe: Recipe) -> Recipe:
     learning_rate = chosen.pop(_LEARNING_RATE)
     return recipe.model_copy(
         update={
-            "model": ModelConfig(**chosen),
+            "model": ModelConfig(**recipe.model.model_dump() | chosen),
             "training": recipe.training.model_copy(
                 update={_LEARNING_RATE: learning_rate}
             ),

@@ -34,6 +34,12 @@ VARIANTS = {
     "input_feeding": {"query": "new_state", "input_feeding": True},
     "luong": {"query": "new_state", "attention": "luong"},
     "both": {"query": "previous_state", "input_feeding": True},
+    "conditional": {
+        "query": "conditional",
+        "cell": "lstm",
+        "deep_output": True,
+        "output_size": 4,
+    },
 }
 
 

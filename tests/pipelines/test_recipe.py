@@ -265,6 +265,20 @@ def test_an_override_below_a_value(recipe_file):
             "model: .*needs `query: new_state`. Received: query='previous",
         ),
         (
+            CMUDICT
+            + "model: {input_feeding: true, query: new_state, "
+            + "deep_output: true}\n",
+            "model: .*exclude each other",
+        ),
+        (
+            CMUDICT + "model: {tie_embeddings: true, output_size: 6}\n",
+            "model: .*Received: embedding_dim=64, output_size=6",
+        ),
+        (
+            CMUDICT + "source: {split: subwords, unknowns: 2}\n",
+            "source: .*one id for what is unknown. Received: unknowns=2",
+        ),
+        (
             CMUDICT + "model: {attention: multi_head, units: 6}\n",
             "model: .* 4 heads, which must divide the units.*units=6",
         ),

@@ -405,6 +405,26 @@ def test_every_key_of_the_recipe_reaches_the_model():
     assert model.built
 
 
+def test_a_conditional_model_of_a_recipe():
+    config = ModelConfig(
+        units=5,
+        embedding_dim=3,
+        query="conditional",
+        deep_output=True,
+        output_size=3,
+        tie_embeddings=True,
+        memory_dropout=0.3,
+        output_dropout=0.4,
+    )
+    model = build_model(config, source_size=11, target_size=13)
+    encoder, decoder = model.encoder.get_config(), model.decoder.get_config()
+    assert encoder["output_dropout"] == 0.3
+    assert decoder["output_dropout"] == 0.4
+    assert decoder["query"] == "conditional"
+    assert decoder["deep_output"] and decoder["tie_embeddings"]
+    assert decoder["output_size"] == 3
+
+
 def test_a_recipe_that_failed_may_be_mended(letters, tmp_path):
     """Nothing depends on it before there is an epoch."""
     wrong = load_recipe(

@@ -51,6 +51,17 @@ def test_an_empty_space_is_the_recipe():
     fixed = recipe({}, cell="lstm", query="new_state", input_feeding=True)
     assert space(hp, fixed) == fixed
     assert hp.space == []
+    # What cannot be searched is kept, too.
+    fixed = recipe(
+        {"cell": ["gru", "lstm"]},
+        query="conditional",
+        deep_output=True,
+        output_size=7,
+        output_dropout=0.5,
+    )
+    model = space(hp, fixed).model
+    assert model.cell == "gru" and model.deep_output
+    assert (model.output_size, model.output_dropout) == (7, 0.5)
 
 
 def test_every_candidate_can_be_chosen():
