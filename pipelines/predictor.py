@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_recurrent.models import Constraints, Seq2Seq
+from keras_recurrent.models import Constraints, Hypotheses, Seq2Seq
 from keras_recurrent.pipelines.recipe import DecodingConfig
 from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.run import Run
@@ -95,7 +95,10 @@ class Predictor(tf.Module):
         )
         empty = (ids.row_lengths() == 0)[:, tf.newaxis]  # (N, 1)
         ended = tf.reduce_any(hypotheses.ids == self.target.end_id, axis=-1)
-        predictions = self.target.decode(hypotheses.ids)  # (N, K)
+        tokens = self.target.decode_tokens(hypotheses.ids)  # (N, K, L)
+        if self.decoding.replace_unknown:
+            tokens = self._known(tokens, hypotheses, text)
+        predictions = self.target.splitter.join(tokens)  # (N, K)
         return {
             "predictions": tf.where(empty, "", predictions)[:count],
             "scores": tf.where(empty, 0.0, hypotheses.log_probs)[:count],
@@ -107,6 +110,23 @@ class Predictor(tf.Module):
                 hypotheses.alignments,
             )[:count],
         }
+
+    def _known(self, tokens: Any, hypotheses: Hypotheses, text: Any) -> Any:
+        """Replace unknown tokens by those of the source most attended to.
+
+        Args:
+            tokens: (N, K, L), strings.
+            hypotheses: Of which they are.
+            text: (N,), the sources.
+        """
+        source = self.source.tokenize(text).to_tensor()  # (N, S)
+        looked_at = tf.argmax(hypotheses.alignments, axis=-1)  # (N, K, L)
+        # A source of nothing has padding to look at only.
+        source = tf.pad(source, [[0, 0], [0, 1]])
+        copied = tf.gather(source, looked_at, batch_dims=1)  # (N, K, L)
+        unknown = self.target.is_unknown(hypotheses.ids)
+        # What comes after the end is no token.
+        return tf.where(unknown & (tokens != ""), copied, tokens)
 
 
 def load_predictor(run: Run, n_best: int = 1) -> Predictor:

@@ -483,6 +483,8 @@ class DecodingConfig(Section):
     """Longest output, in tokens, its end counted in; longer ones are cut."""
     no_repeat_ngram: NonNegativeInt = 0
     """Length of token sequences that must not occur twice; 0 allows all."""
+    replace_unknown: bool = False
+    """Write the source token most attended to instead of an unknown one."""
 
 
 class EvaluationConfig(Section):

@@ -256,7 +256,7 @@ def test_tied_embeddings_are_the_projection():
     )
     clone = Decoder.from_config(one.decoder.get_config())
     assert clone.get_config() == one.decoder.get_config()
-    with pytest.raises(ValueError, match="embedding_dim=3, units=4"):
+    with pytest.raises(ValueError, match="embedding_dim=3, output_size=4"):
         Decoder(V, 3, 4, tie_embeddings=True)
 
 

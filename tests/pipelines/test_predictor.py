@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_recurrent.models import Hypotheses
 from keras_recurrent.pipelines.predictor import Predictor, load_predictor
+from keras_recurrent.pipelines.recipe import DecodingConfig
 from keras_recurrent.pipelines.run import Run
+from keras_recurrent.pipelines.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +127,49 @@ def test_strange_texts_are_answered(predictor):
     assert np.isfinite(outputs["scores"]).all()
     assert (outputs["scores"] < 0).all()
     assert np.isfinite(outputs["alignments"]).all()
+
+
+class Told(tf.Module):
+    """A model that writes what it is told, and looks where it is told to."""
+
+    def __init__(self, ids, looked_at, width):
+        super().__init__()
+        self.ids = tf.constant([ids])  # (N, K, L)
+        self.alignments = tf.one_hot([looked_at], width)  # (N, K, L, S)
+
+    def generate(self, source, **options):
+        count, _, length = self.ids.shape
+        log_probs = tf.zeros((count, 1))
+        return Hypotheses(
+            ids=self.ids,
+            lengths=tf.fill((count, 1), length),
+            log_probs=log_probs,
+            scores=log_probs,
+            token_log_probs=tf.zeros((count, 1, length)),
+            alignments=self.alignments,
+        )
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("unknowns", [1, 3])
+def test_unknown_tokens_are_replaced_by_those_of_the_source(replace, unknowns):
+    source = Vocabulary(["near"], "words")
+    target = Vocabulary(["bei"], "words", unknowns=unknowns)
+    last = len(target) - 1 if unknowns > 1 else 1
+    model = Told([[1, 4, last, 3, 1]], [[2, 1, 0, 0, 0]], 3)
+    predictor = Predictor(
+        model, source, target, DecodingConfig(replace_unknown=replace)
+    )
+    found = predict(predictor, ["Ulm near Aalen"])["predictions"].tolist()
+    assert found == [b"Aalen bei Ulm" if replace else b"[UNK] bei [UNK]"]
+
+
+def test_nothing_to_copy():
+    vocabulary = Vocabulary(["a"], "words")
+    predictor = Predictor(
+        Told([[1, 3]], [[0, 0]], 1),
+        vocabulary,
+        vocabulary,
+        DecodingConfig(replace_unknown=True),
+    )
+    assert predict(predictor, [" "])["predictions"].tolist() == [b""]
