@@ -156,6 +156,19 @@ def training_batches(
     return batches.prefetch(_POOL).with_options(options)
 
 
+def prefetched_to_device(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Copy batches to the GPU before they are needed, if there is one.
+
+    With several, `tf.distribute` does so. An iterator over the result cannot be
+    saved.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    if len(gpus) != 1:
+        return batches
+    prefetch = tf.data.experimental.prefetch_to_device(gpus[0].name)
+    return batches.apply(prefetch)
+
+
 def permuted(seed: int, pairs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Shuffle N pairs, each (N,), anew at each call.
 

@@ -7,14 +7,24 @@ from keras_recurrent.pipelines.recipe import TrainingConfig
 
 
 def is_finished(history: list[dict[str, Any]], config: TrainingConfig) -> bool:
-    """Whether all epochs are done, or none of the last ones was the best."""
+    """Whether all epochs or minutes are done, or patience is lost.
+
+    That is, whether none of the last epochs was the best.
+    """
     if len(history) >= config.epochs:
+        return True
+    if config.minutes is not None and seconds(history) >= 60 * config.minutes:
         return True
     if config.patience is None:
         return False
     waited = history[-config.patience :]
     earlier = history[: -config.patience]
     return bool(earlier) and best_loss(waited) >= best_loss(earlier)
+
+
+def seconds(history: list[dict[str, Any]]) -> float:
+    """How long training has taken so far."""
+    return sum(epoch.get("seconds", 0.0) for epoch in history)
 
 
 def best_loss(history: list[dict[str, Any]]) -> float:

@@ -14,7 +14,9 @@ from keras_recurrent.pipelines.history import (
     best_epoch,
     best_loss,
     is_finished,
+    seconds,
 )
+from keras_recurrent.pipelines.optimizing import plateau_rate
 from keras_recurrent.pipelines.origin import say
 from keras_recurrent.pipelines.plots import training_figure
 from keras_recurrent.pipelines.run import Run, RunError
@@ -43,9 +45,24 @@ class KeepProgress(keras.callbacks.Callback):
         self.run = run
         self.left_out = left_out
         self.began = 0.0
+        self.ends = math.inf
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.began = time.perf_counter()
+        config = self.run.recipe.training
+        history = self.run.history()[:epoch]
+        self.ends = math.inf
+        if config.minutes is not None:
+            left = 60 * config.minutes - seconds(history)
+            self.ends = self.began + left
+        if config.schedule == "plateau":
+            losses = [past["val_loss"] for past in history]
+            self.model.optimizer.learning_rate = plateau_rate(config, losses)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if time.perf_counter() >= self.ends:
+            # Validation follows, and the epoch is kept as it is.
+            self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         run, metrics = self.run, logs or {}
@@ -63,13 +80,13 @@ class KeepProgress(keras.callbacks.Callback):
         checkpoint = _checkpoint(run, epoch + 1)
         with whole_file(checkpoint) as draft:
             self.model.save_weights(draft)
-        seconds = round(time.perf_counter() - self.began, 1)
+        took = round(time.perf_counter() - self.began, 1)
         history.append(
             {
                 "epoch": epoch + 1,
                 **metrics,
                 "left_out": self.left_out,
-                "seconds": seconds,
+                "seconds": took,
             }
         )
         with whole_file(run.training_picture) as draft:

@@ -403,6 +403,8 @@ class ModelConfig(Section):
     """Dropout of what the encoder puts out."""
     output_dropout: Fraction = 0.0
     """Dropout of what the next token is predicted from."""
+    dtype: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """What is computed in; weights are float32 with all of them."""
 
     @pydantic.model_validator(mode="after")
     def _tied_sizes_agree(self) -> Self:
@@ -439,14 +441,35 @@ class TrainingConfig(Section):
     """The call of `fit`."""
 
     epochs: PositiveInt = 10
+    minutes: PositiveFloat | None = None
+    """Stop after so many minutes of training; null is after the epochs."""
     batch_size: PositiveInt = 64
     """How much a batch holds at most."""
     batch_unit: Literal["sentences", "tokens"] = "sentences"
     """Of what: pairs, or `tokens`, the positions of the longer side with its
     padding. Batches of tokens take about as long each, whatever their length;
     for 64 sentences of 20 words, give `batch_size: 1300`."""
+    optimizer: Literal["adam", "adafactor", "sgd"] = "adam"
+    """The optimizer; Adam with weight decay is AdamW."""
     learning_rate: PositiveFloat = 0.001
-    """Of Adam."""
+    """Of the optimizer; of a schedule, the highest."""
+    schedule: Literal[
+        "constant", "linear", "cosine", "inverse_sqrt", "plateau"
+    ] = "constant"
+    """How the learning rate goes: it stays; falls to 0 until the last of the
+    epochs, by a line or a cosine; falls by the root of the batches; or is
+    halved when the validation loss does not fall."""
+    warmup_steps: NonNegativeInt = 0
+    """Over how many batches it rises before; not with `plateau`."""
+    plateau_epochs: PositiveInt = 1
+    """Of `plateau`: after so many epochs without a better one."""
+    momentum: Fraction = 0.0
+    """Of SGD."""
+    weight_decay: PositiveFloat | None = None
+    """Share of the weights, not of biases, that a step at learning rate 1
+    would take away; null is none."""
+    gradient_accumulation: PositiveInt = 1
+    """From how many batches the gradients of a step are the mean."""
     clipnorm: PositiveFloat | None = 1.0
     """Largest norm of a gradient; null does not clip."""
     label_smoothing: Fraction = 0.0
@@ -465,6 +488,24 @@ class TrainingConfig(Section):
     data_service: str | None = None
     """Address of a `tf.data` service whose workers make the training batches,
     such as `grpc://localhost:5000`; null makes them here."""
+
+    @pydantic.model_validator(mode="after")
+    def _plateau_has_no_warmup(self) -> Self:
+        if self.schedule == "plateau" and self.warmup_steps:
+            raise ValueError(
+                "`schedule: plateau` has no warming up. Received: "
+                f"warmup_steps={self.warmup_steps}"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _momentum_is_of_sgd(self) -> Self:
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError(
+                "`momentum` is for `optimizer: sgd`. Received: "
+                f"momentum={self.momentum}, optimizer={self.optimizer!r}"
+            )
+        return self
 
 
 class DecodingConfig(Section):

@@ -18,6 +18,7 @@ from keras_recurrent.pipelines.recipe import Recipe, load_recipe
 # Beginnings of keys that say how results are used, not how they are made.
 _FREE = (
     "training.patience",
+    "training.minutes",
     "training.data_service",
     "data.tests",
     "decoding.",

@@ -15,9 +15,13 @@ from keras_recurrent.models import (
     MaskedCrossentropy,
     Seq2Seq,
 )
-from keras_recurrent.pipelines.batching import training_batches
+from keras_recurrent.pipelines.batching import (
+    prefetched_to_device,
+    training_batches,
+)
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import is_finished
+from keras_recurrent.pipelines.optimizing import ENDING, make_optimizer
 from keras_recurrent.pipelines.origin import Fingerprint, say
 from keras_recurrent.pipelines.progress import KeepProgress, restore
 from keras_recurrent.pipelines.recipe import (
@@ -51,6 +55,7 @@ def build_model(
 ) -> Seq2Seq:
     """Build the encoder-decoder for vocabularies of these sizes."""
     sizes: dict[str, Any] = {
+        "dtype": config.dtype,
         "embedding_dim": config.embedding_dim,
         "units": config.units,
         "cell": config.cell,
@@ -81,17 +86,24 @@ def build_model(
         decoder,
         start_id=Vocabulary.start_id,
         end_id=Vocabulary.end_id,
+        dtype=config.dtype,
     )
     model.build()
     return model
 
 
-def compile_model(model: Seq2Seq, config: TrainingConfig) -> None:
-    """Give the model its optimizer, loss and metrics."""
+def compile_model(
+    model: Seq2Seq, config: TrainingConfig, batches: int | None
+) -> None:
+    """Give the model its optimizer, loss and metrics.
+
+    Args:
+        model: the model.
+        config: the recipe's section.
+        batches: of the whole training, None if unknown.
+    """
     model.compile(
-        optimizer=keras.optimizers.Adam(
-            config.learning_rate, global_clipnorm=config.clipnorm
-        ),
+        optimizer=make_optimizer(config, batches),
         loss=MaskedCrossentropy(label_smoothing=config.label_smoothing),
         metrics=[MaskedAccuracy(name="accuracy")],
         jit_compile=config.jit_compile,
@@ -253,12 +265,13 @@ def _fit(
         run.recipe, vocabularies, seed, splits.pairs, lengths
     )
     model = build_model(run.recipe.model, *map(len, vocabularies))
-    compile_model(model, config)
+    steps = batches_in(batches, config)
+    compile_model(model, config, steps and steps * config.epochs)
     with warnings.catch_warnings():
         # Keras says so at the end of each epoch whose length it did not know.
         warnings.filterwarnings("ignore", "Your input ran out of data")
         model.fit(
-            batches,
+            prefetched_to_device(batches),
             validation_data=validation,
             initial_epoch=restore(run, model),
             epochs=config.epochs,
@@ -278,6 +291,19 @@ def _fit(
         )
     if splits.left_out:
         say(f"Left out of training: {splits.left_out:,} pairs, as told above")
+
+
+def batches_in(batches: Any, config: TrainingConfig) -> int | None:
+    """Return how many batches an epoch has.
+
+    None if it is not known: they are only counted for a schedule that ends.
+    """
+    count = int(batches.cardinality())
+    if count >= 0:
+        return count
+    if config.schedule not in ENDING or config.data_service is not None:
+        return None
+    return int(batches.reduce(np.int64(0), lambda n, _: n + 1))
 
 
 def verbosity() -> int:

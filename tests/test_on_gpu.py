@@ -21,6 +21,7 @@ from keras_recurrent.models import (
     MaskedCrossentropy,
     Seq2Seq,
 )
+from keras_recurrent.pipelines.batching import prefetched_to_device
 from tests.layers.test_cudnn_rnn import MASKS, TO_CUDNN, U, X
 from tests.models.test_training_without_logits import REPLICAS
 from tests.oracles import assert_close, uneven_loss
@@ -133,6 +134,15 @@ def test_training_and_beams(gpu, compiled, seed):
         expected = model.generate(SOURCE, beam_width=3)
     np.testing.assert_array_equal(found.ids, expected.ids)
     assert_close(found.log_probs, expected.log_probs, atol=1e-3)
+
+
+def test_batches_wait_on_the_gpu(gpu):
+    batches = tf.data.Dataset.range(4).batch(2)
+    found = list(prefetched_to_device(batches))
+    assert [batch.numpy().tolist() for batch in found] == [[0, 1], [2, 3]]
+    # Where there are several, `tf.distribute` copies.
+    several = len(tf.config.list_logical_devices("GPU")) > 1
+    assert all(several or "GPU" in batch.device for batch in found)
 
 
 def test_an_export_needs_no_gpu(gpu, tmp_path, seed):

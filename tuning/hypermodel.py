@@ -23,22 +23,28 @@ class Seq2SeqHyperModel(kt.HyperModel):
         recipe: What is searched and what is fixed.
         source_size: Size of the source vocabulary.
         target_size: Size of the target vocabulary.
+        batches: How many the longest trial is trained on, None if unknown.
     """
 
     def __init__(
-        self, recipe: Recipe, source_size: int, target_size: int
+        self,
+        recipe: Recipe,
+        source_size: int,
+        target_size: int,
+        batches: int | None = None,
     ) -> None:
         super().__init__()
         self.recipe = recipe
         self.source_size = source_size
         self.target_size = target_size
+        self.batches = batches
 
     def build(self, hp: kt.HyperParameters) -> Seq2Seq:
         chosen = space(hp, self.recipe)
         # Each trial the same, whether or not the search was interrupted.
         keras.utils.set_random_seed(chosen.training.seed)
         model = build_model(chosen.model, self.source_size, self.target_size)
-        compile_model(model, chosen.training)
+        compile_model(model, chosen.training, self.batches)
         # Hyperband goes on with the weights of both in a new model.
         model.optimizer.build(model.trainable_variables)
         return model

@@ -16,6 +16,7 @@ from keras_recurrent.pipelines.recipe import Recipe
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.splits import load_splits, within_limits
 from keras_recurrent.pipelines.training import (
+    batches_in,
     build_vocabularies,
     data_fingerprint,
     load_batches,
@@ -144,7 +145,12 @@ def _search(run: Run) -> list[Any]:
     train, validation = load_batches(
         recipe, vocabularies, recipe.training.seed, splits.pairs, lengths
     )
-    tuner = _tuner(run, Seq2SeqHyperModel(recipe, *map(len, vocabularies)))
+    steps = config.steps_per_epoch or batches_in(train, recipe.training)
+    source, target = map(len, vocabularies)
+    hypermodel = Seq2SeqHyperModel(
+        recipe, source, target, steps and steps * config.epochs
+    )
+    tuner = _tuner(run, hypermodel)
     tuner.search(
         train if config.steps_per_epoch is None else train.repeat(),
         steps_per_epoch=config.steps_per_epoch,

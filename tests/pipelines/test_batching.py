@@ -354,6 +354,21 @@ def test_a_cache_is_not_for_a_service():
         )
 
 
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_batches_wait_on_the_device(count, monkeypatch):
+    """The processor stands in for a GPU."""
+    (device,) = tf.config.list_logical_devices("CPU")[:1]
+    monkeypatch.setattr(
+        tf.config, "list_logical_devices", lambda kind: [device] * count
+    )
+    pairs = dataset(random_pairs(40))
+    batches = training_batches(pairs, LETTERS, WORDS, 14, shuffle=False)
+    found = batching.prefetched_to_device(batches)
+    assert (found is batches) == (count != 1)
+    for one, other in zip(found, batches, strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, one, other)
+
+
 def test_wrong_batch_size():
     with pytest.raises(ValueError, match="Received: batch_size=0"):
         training_batches(dataset([("a", "x")]), LETTERS, WORDS, 0)

@@ -16,6 +16,7 @@ import pytest
 from keras_recurrent.pipelines import progress, training
 from keras_recurrent.pipelines.history import best_loss
 from keras_recurrent.pipelines.lengths import example_lengths
+from keras_recurrent.pipelines.optimizing import plateau_rate
 from keras_recurrent.pipelines.progress import KeepProgress
 from keras_recurrent.pipelines.recipe import (
     ModelConfig,
@@ -441,3 +442,32 @@ def test_a_recipe_that_failed_may_be_mended(letters, tmp_path):
     assert load_recipe(run.recipe_file) == wrong
     assert train(run)
     assert load_recipe(run.recipe_file) == right
+
+
+def test_minutes_end_training(letters, tmp_path):
+    settings = [*SMALL, "training.minutes=0.000001", "training.epochs=9"]
+    run = Run.create(load_recipe(letters / "letters.yaml", settings), tmp_path)
+    assert train(run)
+    # After its first batch, and it is finished.
+    assert len(run.history()) == 1
+    with h5py.File(next(run.checkpoints.iterdir())) as file:
+        assert int(file["optimizer/vars/0"][()]) == 1
+    assert not train(run)
+
+
+def test_the_rate_of_a_plateau_goes_by_the_epochs(letters, tmp_path):
+    settings = [
+        *SMALL,
+        "training.max_examples=16",
+        "training.epochs=4",
+        "training.learning_rate=30",
+        "training.clipnorm=null",
+        "training.schedule=plateau",
+    ]
+    recipe = load_recipe(letters / "letters.yaml", settings)
+    run = Run.create(recipe, tmp_path)
+    assert train(run)
+    losses = [epoch["val_loss"] for epoch in run.history()]
+    with h5py.File(run.checkpoints / "4.weights.h5") as file:
+        rate = float(file["optimizer/vars/1"][()])
+    assert rate == plateau_rate(recipe.training, losses[:3]) < 30
