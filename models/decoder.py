@@ -28,7 +28,10 @@ from keras_recurrent.models.inner_policies import (
     inner_policies,
     set_inner_policies,
 )
-from keras_recurrent.models.stacked_cells import level_arguments
+from keras_recurrent.models.stacked_cells import (
+    check_options,
+    level_arguments,
+)
 from keras_recurrent.models.token_frequencies import (
     count_tokens,
     log_frequencies,
@@ -81,6 +84,7 @@ class Decoder(keras.Layer):
         deep_output: Whether y reads the token before, too.
         output_size: Size N of y; by default U.
         output_dropout: Share of y to drop in training.
+        cell_options: More arguments of the cells, by name.
 
     Call arguments:
         ids: (B, T), the tokens before the ones to predict (teacher forcing).
@@ -96,9 +100,10 @@ class Decoder(keras.Layer):
 
     Raises:
         ValueError: `num_layers` is not positive; `cell`, `attention` or
-            `query` is no such name; embeddings are tied that are not of
-            size N; a deep output is to be fed to the cells; or what needs
-            weights comes before `start` or a call.
+            `query` is no such name, or the cell has no such options;
+            embeddings are tied that are not of size N; a deep output is to be
+            fed to the cells; or what needs weights comes before `start` or a
+            call.
 
     Example:
 
@@ -125,6 +130,7 @@ class Decoder(keras.Layer):
         deep_output: bool = False,
         output_size: int | None = None,
         output_dropout: float = 0.0,
+        cell_options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -164,6 +170,8 @@ class Decoder(keras.Layer):
         self.deep_output = deep_output
         self.output_size = output_size
         self.output_dropout = output_dropout
+        check_options(cell, cell_options or {})
+        self.cell_options = dict(cell_options or {})
         dtype = self.dtype_policy
         conditional = query == "conditional"
         # Both conditional cells are the first level.
@@ -178,7 +186,7 @@ class Decoder(keras.Layer):
                     dropout=dropout,
                     recurrent_dropout=recurrent_dropout,
                     dtype=dtype,
-                    **level_arguments(cell, level),
+                    **level_arguments(cell, level) | self.cell_options,
                 )
                 for level in levels
             ],
@@ -420,6 +428,7 @@ class Decoder(keras.Layer):
             "deep_output": self.deep_output,
             "output_size": self.output_size,
             "output_dropout": self.output_dropout,
+            "cell_options": dict(self.cell_options),
         }
         policies = inner_policies(self, self._keras_layers())
         return config | ({"policies": policies} if policies else {})

@@ -14,7 +14,10 @@ from keras_recurrent.models.inner_policies import (
     inner_policies,
     set_inner_policies,
 )
-from keras_recurrent.models.stacked_cells import level_arguments
+from keras_recurrent.models.stacked_cells import (
+    check_options,
+    level_arguments,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -31,6 +34,7 @@ class Encoder(keras.Layer):
         dropout: Share of each layer's inputs to drop in training.
         recurrent_dropout: Share of the recurrent state to drop in training.
         output_dropout: Share of the memory to drop in training.
+        cell_options: More arguments of the cells, by name.
 
     Call arguments:
         ids: (B, S), integers.
@@ -43,7 +47,8 @@ class Encoder(keras.Layer):
         several kinds of states, those that another one may start from).
 
     Raises:
-        ValueError: `num_layers` is not positive, or `cell` is no such name.
+        ValueError: `num_layers` is not positive, `cell` is no such name, or
+            has no such options.
 
     Example:
 
@@ -65,6 +70,7 @@ class Encoder(keras.Layer):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         output_dropout: float = 0.0,
+        cell_options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -82,6 +88,8 @@ class Encoder(keras.Layer):
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.output_dropout = output_dropout
+        check_options(cell, cell_options or {})
+        self.cell_options = dict(cell_options or {})
         self.embedding = token_embedding(
             vocabulary_size, embedding_dim, self.dtype_policy
         )
@@ -167,6 +175,7 @@ class Encoder(keras.Layer):
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
             "output_dropout": self.output_dropout,
+            "cell_options": dict(self.cell_options),
         }
         policies = inner_policies(self, self._keras_layers())
         return config | ({"policies": policies} if policies else {})
@@ -201,7 +210,9 @@ class Encoder(keras.Layer):
             if layer
             else RNN(get_cell(self.cell)(**arguments), **layer_arguments)
             for arguments in (
-                cell_arguments | level_arguments(self.cell, level)
+                cell_arguments
+                | level_arguments(self.cell, level)
+                | self.cell_options
                 for level in range(self.num_layers)
             )
         ]

@@ -1,8 +1,15 @@
-"""Where the cells of a stack start from."""
+"""The cells of a stack: what is passed to them, and where they start from."""
 
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import keras
+
+from keras_recurrent.layers.cells import get_cell
+
+# What an encoder and a decoder have arguments for.
+_THEIRS = {"self", "units", "dropout", "recurrent_dropout", "kwargs"}
 
 # The standard deviation of what 128 units put out for inputs of deviation 1, in
 # their first 20 time steps, where it falls from level to level.
@@ -50,3 +57,22 @@ def level_arguments(cell: str, level: int) -> dict[str, Any]:
             distribution="uniform",
         )
     }
+
+
+def check_options(cell: str, options: Mapping[str, Any]) -> None:
+    """Check that these are arguments of a cell.
+
+    Args:
+        cell: Name of the cell, see `layers.cells.CELLS`.
+        options: What it is to be made with, besides its size and dropout.
+
+    Raises:
+        ValueError: The cell has no such argument.
+    """
+    known = inspect.signature(get_cell(cell)).parameters.keys() - _THEIRS
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise ValueError(
+            f"`cell_options` of {cell} are {', '.join(sorted(known))}. "
+            f"Received: {', '.join(unknown)}"
+        )

@@ -6,11 +6,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_recurrent.pipelines.vocabulary import (
-    END_ID,
-    START_ID,
-    Vocabulary,
+from keras_recurrent.pipelines.teacher_forcing import (
+    for_teacher_forcing,
+    rounded,
+    rows_in,
 )
+from keras_recurrent.pipelines.vocabulary import Vocabulary
 
 # So many batches are filled at a time with examples sorted by length.
 _POOL = 100
@@ -243,7 +244,7 @@ def cut_to_tokens(
         multiple: What the number of columns is a multiple of.
         *pool: Sources and targets, (N, …) each.
     """
-    widths = _rounded(lengths(*pool), multiple)  # (N,), ascending
+    widths = rounded(lengths(*pool), multiple)  # (N,), ascending
     count = tf.size(widths, tf.int64)
 
     def add_batch(starts: Any, start: Any) -> tuple[Any, Any]:
@@ -275,50 +276,3 @@ def _cut(starts: tf.Tensor, pool: tuple[tf.RaggedTensor, ...]) -> Any:
 def lengths(source: tf.RaggedTensor, target: tf.RaggedTensor) -> tf.Tensor:
     """Return the steps (N,) of the longer side, the end of the target too."""
     return tf.maximum(source.row_lengths(), target.row_lengths() + 1)
-
-
-def rows_in(batch_size: int, width: tf.Tensor) -> tf.Tensor:
-    """Return how many rows of this width a batch of tokens holds."""
-    return tf.maximum(batch_size // width, 1)
-
-
-def for_teacher_forcing(
-    full: Any, multiple: int, source: tf.RaggedTensor, target: tf.RaggedTensor
-) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    """Shift the target right, and pad.
-
-    Args:
-        full: How many rows there are to be, a number or a function of the
-            width of the longer side; None: as many as there are.
-        multiple: What the number of columns is a multiple of.
-        source: (B, …).
-        target: (B, …).
-
-    Returns:
-        `{"source": (B, S), "target": (B, T)}` and the labels (B, T).
-    """
-    column = tf.ones([target.nrows(), 1], tf.int32)  # (B, 1)
-    shifted = tf.concat([column * START_ID, target], axis=1)  # (B, 1 + …)
-    labels = tf.concat([target, column * END_ID], axis=1)  # (B, … + 1)
-    widths = {
-        # At least one column: a recurrent layer cannot run for no steps.
-        name: _rounded(tf.maximum(ids.bounding_shape(axis=1), 1), multiple)
-        for name, ids in (("source", source), ("target", shifted))
-    }
-    rows = target.nrows() if full is None else full
-    if callable(full):
-        rows = full(tf.maximum(*widths.values()))
-
-    def pad(ids: tf.RaggedTensor, name: str) -> tf.Tensor:
-        shape = [tf.cast(rows, tf.int64), widths[name]]
-        return ids.to_tensor(shape=tf.stack(shape))  # (B, S) or (B, T)
-
-    inputs = {
-        "source": pad(source, "source"),
-        "target": pad(shifted, "target"),
-    }
-    return inputs, pad(labels, "target")
-
-
-def _rounded(lengths: Any, multiple: int) -> Any:
-    return -(-lengths // multiple) * multiple

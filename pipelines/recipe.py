@@ -370,6 +370,9 @@ class ModelConfig(Section):
 
     cell: Cell = "gru"
     """Recurrent cell of encoder and decoder."""
+    cell_options: dict[str, Any] = {}
+    """More arguments of the cell, by name, such as `reset_after: false`; those
+    of its class, see `layers/cells/`."""
     units: PositiveInt = 128
     """Size of the state, per direction and layer."""
     embedding_dim: PositiveInt = 64

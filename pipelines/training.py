@@ -8,24 +8,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_recurrent.models import (
-    Decoder,
-    Encoder,
-    MaskedAccuracy,
-    MaskedCrossentropy,
-    Seq2Seq,
-)
 from keras_recurrent.pipelines.batching import (
     prefetched_to_device,
     training_batches,
 )
+from keras_recurrent.pipelines.building import build_model, compile_model
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import is_finished
-from keras_recurrent.pipelines.optimizing import ENDING, make_optimizer
+from keras_recurrent.pipelines.optimizing import ENDING
 from keras_recurrent.pipelines.origin import Fingerprint, say
 from keras_recurrent.pipelines.progress import KeepProgress, restore
 from keras_recurrent.pipelines.recipe import (
-    ModelConfig,
     Recipe,
     TrainingConfig,
     VocabularyConfig,
@@ -48,66 +41,6 @@ from keras_recurrent.version import __version__
 
 # Up to so many training tokens are encoded once and kept in memory.
 _CACHED_TOKENS = 2**23
-
-
-def build_model(
-    config: ModelConfig, source_size: int, target_size: int
-) -> Seq2Seq:
-    """Build the encoder-decoder for vocabularies of these sizes."""
-    sizes: dict[str, Any] = {
-        "dtype": config.dtype,
-        "embedding_dim": config.embedding_dim,
-        "units": config.units,
-        "cell": config.cell,
-        "dropout": config.dropout,
-        "recurrent_dropout": config.recurrent_dropout,
-    }
-    encoder = Encoder(
-        source_size,
-        num_layers=config.encoder_layers,
-        bidirectional=config.bidirectional,
-        output_dropout=config.memory_dropout,
-        **sizes,
-    )
-    decoder = Decoder(
-        target_size,
-        num_layers=config.decoder_layers,
-        attention=config.attention,
-        query=config.query,
-        input_feeding=config.input_feeding,
-        deep_output=config.deep_output,
-        output_size=config.output_size,
-        tie_embeddings=config.tie_embeddings,
-        output_dropout=config.output_dropout,
-        **sizes,
-    )
-    model = Seq2Seq(
-        encoder,
-        decoder,
-        start_id=Vocabulary.start_id,
-        end_id=Vocabulary.end_id,
-        dtype=config.dtype,
-    )
-    model.build()
-    return model
-
-
-def compile_model(
-    model: Seq2Seq, config: TrainingConfig, batches: int | None
-) -> None:
-    """Give the model its optimizer, loss and metrics.
-
-    Args:
-        model: the model.
-        config: the recipe's section.
-        batches: of the whole training, None if unknown.
-    """
-    model.compile(
-        optimizer=make_optimizer(config, batches),
-        loss=MaskedCrossentropy(label_smoothing=config.label_smoothing),
-        metrics=[MaskedAccuracy(name="accuracy")],
-        jit_compile=config.jit_compile,
-    )
 
 
 def build_vocabularies(

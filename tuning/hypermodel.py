@@ -7,12 +7,9 @@ import keras
 import keras_tuner as kt
 
 from keras_recurrent.models import Seq2Seq
+from keras_recurrent.pipelines.building import build_model, compile_model
 from keras_recurrent.pipelines.recipe import Recipe
-from keras_recurrent.pipelines.training import (
-    build_model,
-    compile_model,
-    verbosity,
-)
+from keras_recurrent.pipelines.training import verbosity
 from keras_recurrent.tuning.space import space
 
 

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_recurrent.models import Decoder, Encoder, MaskedCrossentropy, Seq2Seq
+from tests.oracles import thorough
 
 V, E, U, N, M, B, T, S = 11, 3, 4, 5, 6, 2, 3, 4
 
@@ -105,7 +106,9 @@ def test_the_memory_is_dropped_in_training(seed):
     assert (whole.numpy() != 0).all()
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm", "lru", "sru"])
+@pytest.mark.parametrize(
+    "cell", ["gru", *(thorough(cell) for cell in ("lstm", "lru", "sru"))]
+)
 def test_it_trains_saves_and_decodes(cell, seed, tmp_path):
     model = Seq2Seq(
         Encoder(V, E, U, cell=cell, output_dropout=0.1),

@@ -1,3 +1,8 @@
+"""Batches, decoded again, and each function that makes them by itself.
+
+Tests `teacher_forcing.py`.
+"""
+
 import socket
 from collections import Counter
 
@@ -9,6 +14,7 @@ from hypothesis import strategies as st
 
 from keras_recurrent.pipelines import batching
 from keras_recurrent.pipelines.batching import training_batches
+from keras_recurrent.pipelines.teacher_forcing import for_teacher_forcing
 from keras_recurrent.pipelines.vocabulary import Vocabulary
 from tests.oracles import tried
 
@@ -400,7 +406,7 @@ def test_a_pool_is_cut_with_the_rest_last():
 
 
 def test_the_target_is_shifted_and_all_is_padded():
-    inputs, labels = batching.for_teacher_forcing(
+    inputs, labels = for_teacher_forcing(
         3, 4, ragged([7, 8, 9], [7]), ragged([5], [6, 6])
     )
     np.testing.assert_array_equal(

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from keras_recurrent.models import Decoder, Encoder, Seq2Seq
+from keras_recurrent.pipelines.building import compile_model
 from keras_recurrent.pipelines.optimizing import (
     WarmedSchedule,
     make_optimizer,
     plateau_rate,
 )
 from keras_recurrent.pipelines.recipe import RecipeError, TrainingConfig
-from keras_recurrent.pipelines.training import compile_model
 
 PEAK, WARM, TOTAL = 0.3, 4, 12
 

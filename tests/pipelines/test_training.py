@@ -19,14 +19,13 @@ from keras_recurrent.pipelines.lengths import example_lengths
 from keras_recurrent.pipelines.optimizing import plateau_rate
 from keras_recurrent.pipelines.progress import KeepProgress
 from keras_recurrent.pipelines.recipe import (
-    ModelConfig,
     Recipe,
     RecipeError,
     load_recipe,
 )
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.splits import load_splits
-from keras_recurrent.pipelines.training import build_model, train
+from keras_recurrent.pipelines.training import train
 from tests.oracles import thorough
 
 STEPS = 20  # per epoch: 320 words, 16 per batch
@@ -377,53 +376,6 @@ def test_a_loss_that_is_no_number_is_reported(letters, tmp_path):
     )
     with pytest.raises(RunError, match="below 1e\\+38"):
         train(Run.create(recipe, tmp_path))
-
-
-def test_every_key_of_the_recipe_reaches_the_model():
-    config = ModelConfig(
-        cell="lstm",
-        units=5,
-        embedding_dim=3,
-        encoder_layers=2,
-        decoder_layers=3,
-        bidirectional=False,
-        query="new_state",
-        input_feeding=True,
-        dropout=0.1,
-        recurrent_dropout=0.2,
-    )
-    model = build_model(config, source_size=11, target_size=13)
-    encoder, decoder = model.encoder.get_config(), model.decoder.get_config()
-    for part in (encoder, decoder):
-        assert (part["cell"], part["units"]) == ("lstm", 5)
-        assert part["embedding_dim"] == 3
-        assert (part["dropout"], part["recurrent_dropout"]) == (0.1, 0.2)
-    assert (encoder["vocabulary_size"], encoder["num_layers"]) == (11, 2)
-    assert (decoder["vocabulary_size"], decoder["num_layers"]) == (13, 3)
-    assert not encoder["bidirectional"]
-    assert (decoder["query"], decoder["input_feeding"]) == ("new_state", True)
-    assert (model.start_id, model.end_id) == (2, 3)
-    assert model.built
-
-
-def test_a_conditional_model_of_a_recipe():
-    config = ModelConfig(
-        units=5,
-        embedding_dim=3,
-        query="conditional",
-        deep_output=True,
-        output_size=3,
-        tie_embeddings=True,
-        memory_dropout=0.3,
-        output_dropout=0.4,
-    )
-    model = build_model(config, source_size=11, target_size=13)
-    encoder, decoder = model.encoder.get_config(), model.decoder.get_config()
-    assert encoder["output_dropout"] == 0.3
-    assert decoder["output_dropout"] == 0.4
-    assert decoder["query"] == "conditional"
-    assert decoder["deep_output"] and decoder["tie_embeddings"]
-    assert decoder["output_size"] == 3
 
 
 def test_a_recipe_that_failed_may_be_mended(letters, tmp_path):
