@@ -412,7 +412,7 @@ def test_the_target_is_shifted_and_all_is_padded():
     np.testing.assert_array_equal(
         inputs["source"], [[7, 8, 9, 0], [7, 0, 0, 0], [0, 0, 0, 0]]
     )
-    start, end = batching.START_ID, batching.END_ID
+    start, end = Vocabulary.start_id, Vocabulary.end_id
     np.testing.assert_array_equal(
         inputs["target"], [[start, 5, 0, 0], [start, 6, 6, 0], [0, 0, 0, 0]]
     )
