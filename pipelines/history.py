@@ -5,6 +5,8 @@ from typing import Any
 
 from keras_recurrent.pipelines.recipe import TrainingConfig
 
+_HIGHER_IS_BETTER = ("exact_match", "bleu", "chrf")
+
 
 def is_finished(history: list[dict[str, Any]], config: TrainingConfig) -> bool:
     """Whether all epochs or minutes are done, or patience is lost.
@@ -19,7 +21,9 @@ def is_finished(history: list[dict[str, Any]], config: TrainingConfig) -> bool:
         return False
     waited = history[-config.patience :]
     earlier = history[: -config.patience]
-    return bool(earlier) and best_loss(waited) >= best_loss(earlier)
+    if not earlier:
+        return False
+    return best_value(waited, config) >= best_value(earlier, config)
 
 
 def seconds(history: list[dict[str, Any]]) -> float:
@@ -27,14 +31,22 @@ def seconds(history: list[dict[str, Any]]) -> float:
     return sum(epoch.get("seconds", 0.0) for epoch in history)
 
 
-def best_loss(history: list[dict[str, Any]]) -> float:
-    """The lowest validation loss; infinite if there is none."""
-    losses = [epoch["val_loss"] for epoch in history]
-    return min((x for x in losses if not math.isnan(x)), default=math.inf)
+def values(
+    history: list[dict[str, Any]], config: TrainingConfig
+) -> list[float]:
+    """What epochs are compared by; lower is better."""
+    sign = -1 if config.best_by in _HIGHER_IS_BETTER else 1
+    return [sign * epoch[f"val_{config.best_by}"] for epoch in history]
 
 
-def best_epoch(history: list[dict[str, Any]]) -> int:
+def best_value(history: list[dict[str, Any]], config: TrainingConfig) -> float:
+    """The lowest of these; infinite if there is none."""
+    found = values(history, config)
+    return min((x for x in found if not math.isnan(x)), default=math.inf)
+
+
+def best_epoch(history: list[dict[str, Any]], config: TrainingConfig) -> int:
     """The number of the epoch whose model is kept; 0 if there is none."""
-    best = best_loss(history)
-    numbers = (n for n, x in enumerate(history, 1) if x["val_loss"] == best)
-    return next(numbers, 0)
+    best = best_value(history, config)
+    found = enumerate(values(history, config), 1)
+    return next((number for number, value in found if value == best), 0)

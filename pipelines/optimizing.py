@@ -122,16 +122,16 @@ def make_optimizer(
     return optimizer
 
 
-def plateau_rate(config: TrainingConfig, losses: list[float]) -> float:
-    """Return the learning rate after epochs of these validation losses.
+def plateau_rate(config: TrainingConfig, values: list[float]) -> float:
+    """Return the learning rate after epochs that reached these values.
 
-    It is halved whenever there was none better for `plateau_epochs`.
+    It is halved whenever there was none lower for `plateau_epochs`.
     """
     rate, best, waited = config.learning_rate, math.inf, 0
-    for loss in losses:
+    for value in values:
         waited += 1
-        if loss < best:
-            best, waited = loss, 0
+        if value < best:
+            best, waited = value, 0
         elif waited >= config.plateau_epochs:
             rate, waited = rate / 2, 0
     return rate

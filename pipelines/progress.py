@@ -12,9 +12,10 @@ from keras_recurrent.models import Seq2Seq
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import (
     best_epoch,
-    best_loss,
+    best_value,
     is_finished,
     seconds,
+    values,
 )
 from keras_recurrent.pipelines.optimizing import plateau_rate
 from keras_recurrent.pipelines.origin import say
@@ -56,8 +57,9 @@ class KeepProgress(keras.callbacks.Callback):
             left = 60 * config.minutes - seconds(history)
             self.ends = self.began + left
         if config.schedule == "plateau":
-            losses = [past["val_loss"] for past in history]
-            self.model.optimizer.learning_rate = plateau_rate(config, losses)
+            self.model.optimizer.learning_rate = plateau_rate(
+                config, values(history, config)
+            )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if time.perf_counter() >= self.ends:
@@ -74,7 +76,8 @@ class KeepProgress(keras.callbacks.Callback):
                 f"{run.recipe.training.learning_rate}"
             )
         history = run.history()[:epoch]
-        if metrics["val_loss"] < best_loss(history):
+        config = run.recipe.training
+        if best_value([metrics], config) < best_value(history, config):
             with whole_file(run.model) as draft:
                 self.model.save(draft)
         checkpoint = _checkpoint(run, epoch + 1)
@@ -95,7 +98,7 @@ class KeepProgress(keras.callbacks.Callback):
             draft.write_text("".join(json.dumps(x) + "\n" for x in history))
         for old in set(run.checkpoints.iterdir()) - {checkpoint}:
             old.unlink()
-        if is_finished(history, run.recipe.training):
+        if is_finished(history, config):
             self.model.stop_training = True
 
 
@@ -116,7 +119,7 @@ def restore(run: Run, model: Seq2Seq) -> int:
         return 0
     weights = _checkpoint(run, epochs)
     if not weights.exists():
-        weights, epochs = run.model, best_epoch(history)
+        weights, epochs = run.model, best_epoch(history, run.recipe.training)
         say(
             f"{run.folder}: the weights of epoch {len(history)} are not there; "
             f"goes on from those of the best epoch, {epochs}"

@@ -477,6 +477,9 @@ class TrainingConfig(Section):
     """Largest norm of a gradient; null does not clip."""
     label_smoothing: Fraction = 0.0
     """Probability taken from the right token and spread over all."""
+    best_by: Literal["loss"] | MeasureName = "loss"
+    """What tells which epoch is the best: the validation loss, or a measure of
+    what is decoded of the validation sources, see `evaluation.measures`."""
     patience: PositiveInt | None = None
     """Stop after so many epochs without improvement; null never stops."""
     seed: NonNegativeInt = 0

@@ -13,6 +13,7 @@ from keras_recurrent.pipelines.batching import (
     training_batches,
 )
 from keras_recurrent.pipelines.building import build_model, compile_model
+from keras_recurrent.pipelines.decoded_validation import DecodeValidation
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import is_finished
 from keras_recurrent.pipelines.optimizing import ENDING
@@ -200,6 +201,10 @@ def _fit(
     model = build_model(run.recipe.model, *map(len, vocabularies))
     steps = batches_in(batches, config)
     compile_model(model, config, steps and steps * config.epochs)
+    decoding = []
+    if config.best_by != "loss":
+        pairs = splits.pairs["validation"]
+        decoding = [DecodeValidation(run.recipe, vocabularies, pairs)]
     with warnings.catch_warnings():
         # Keras says so at the end of each epoch whose length it did not know.
         warnings.filterwarnings("ignore", "Your input ran out of data")
@@ -212,6 +217,7 @@ def _fit(
             verbose=verbosity(),
             callbacks=[
                 keras.callbacks.TerminateOnNaN(),
+                *decoding,
                 keras.callbacks.TensorBoard(run.events, write_graph=False),
                 KeepProgress(run, splits.left_out),
             ],

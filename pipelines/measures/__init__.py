@@ -10,5 +10,8 @@ from keras_recurrent.pipelines.measures.measure import Measure as Measure
 from keras_recurrent.pipelines.measures.measure import Measured as Measured
 from keras_recurrent.pipelines.measures.measure import Outputs as Outputs
 from keras_recurrent.pipelines.measures.measures import (
+    get_measure as get_measure,
+)
+from keras_recurrent.pipelines.measures.measures import (
     get_measures as get_measures,
 )

@@ -14,10 +14,11 @@ from keras_recurrent.pipelines.recipe import EvaluationConfig
 
 def get_measures(config: EvaluationConfig) -> dict[str, Measure]:
     """Return the measures that are asked for, by their names."""
-    return {name: _measure(name, config) for name in config.measures}
+    return {name: get_measure(name, config) for name in config.measures}
 
 
-def _measure(name: str, config: EvaluationConfig) -> Measure:
+def get_measure(name: str, config: EvaluationConfig) -> Measure:
+    """Return a measure by its name."""
     if name == "token_error_rate":
         return Rate(_title(config.token), token_errors, config.token)
     if name == "sequence_error_rate":

@@ -6,7 +6,11 @@ import keras
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_recurrent.pipelines.history import best_loss, is_finished
+from keras_recurrent.pipelines.history import (
+    best_epoch,
+    best_value,
+    is_finished,
+)
 from keras_recurrent.pipelines.recipe import TrainingConfig
 
 
@@ -31,9 +35,12 @@ def test_patience_is_that_of_keras(losses, patience):
 
 def test_a_loss_that_is_no_number_never_is_the_best():
     history = [{"val_loss": math.nan}, {"val_loss": 2.0}, {"val_loss": 3.0}]
-    assert best_loss(history) == 2.0
-    assert best_loss(history[:1]) == best_loss([]) == math.inf
     config = TrainingConfig(epochs=9, patience=1)
+    assert best_value(history, config) == 2.0
+    assert best_epoch(history, config) == 2
+    for nothing in (history[:1], []):
+        assert best_value(nothing, config) == math.inf
+        assert best_epoch(nothing, config) == 0
     assert not is_finished(history[:2], config)
     assert is_finished(history, config)
 
@@ -42,3 +49,26 @@ def test_no_epochs_are_not_finished():
     assert not is_finished([], TrainingConfig(epochs=1))
     assert not is_finished([], TrainingConfig(epochs=1, patience=1))
     assert is_finished([{"val_loss": 1.0}], TrainingConfig(epochs=1))
+
+
+def test_what_is_best_by_a_measure():
+    history = [
+        {"val_loss": 1.0, "val_bleu": 20.0, "val_ter": 70.0},
+        {"val_loss": 3.0, "val_bleu": 30.0, "val_ter": 80.0},
+        {"val_loss": 2.0, "val_bleu": 25.0, "val_ter": 60.0},
+    ]
+    for name, best, finished in (
+        ("loss", 1, True),
+        ("bleu", 2, False),
+        ("ter", 3, False),
+    ):
+        config = TrainingConfig(epochs=9, patience=2, best_by=name)
+        assert best_epoch(history, config) == best
+        assert is_finished(history, config) == finished
+
+
+def test_minutes():
+    config = TrainingConfig(epochs=9, minutes=1.0)
+    epochs = [{"val_loss": 1.0, "seconds": 25.0}] * 3
+    assert not is_finished(epochs[:2], config)
+    assert is_finished(epochs, config)

@@ -14,7 +14,7 @@ import keras
 import pytest
 
 from keras_recurrent.pipelines import progress, training
-from keras_recurrent.pipelines.history import best_loss
+from keras_recurrent.pipelines.history import best_value
 from keras_recurrent.pipelines.lengths import example_lengths
 from keras_recurrent.pipelines.optimizing import plateau_rate
 from keras_recurrent.pipelines.progress import KeepProgress
@@ -122,7 +122,8 @@ def test_the_saved_model_is_the_best_one(trained):
     )
     model = keras.saving.load_model(run.model)
     loss = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
-    assert loss == pytest.approx(best_loss(run.history()), rel=1e-4)
+    best = best_value(run.history(), run.recipe.training)
+    assert loss == pytest.approx(best, rel=1e-4)
 
 
 def test_a_finished_run_is_left_alone(trained):
