@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_recurrent.layers.cells import get_cell
 from keras_recurrent.models import (
     Decoder,
     Encoder,
@@ -22,12 +23,19 @@ def build_model(
     """Build the encoder-decoder for vocabularies of these sizes.
 
     Raises:
-        RecipeError: the cell has no such options.
+        RecipeError: the cell has no such options, or not of such values.
     """
     try:
         check_options(config.cell, config.cell_options)
+        get_cell(config.cell)(config.units, **config.cell_options)
     except ValueError as error:
-        raise RecipeError(f"model.cell_options: {error}") from None
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"model.cell_options: {reason}") from None
+    except TypeError as error:
+        raise RecipeError(
+            f"model.cell_options: a value is of the wrong type ({error}). "
+            f"Received: {config.cell_options}"
+        ) from None
     sizes: dict[str, Any] = {
         "dtype": config.dtype,
         "cell_options": config.cell_options,

@@ -1,6 +1,6 @@
 """Pairs that occur twice, or whose sources are evaluated on as well."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ _BUCKETS = 2**62
 
 
 def screened(
-    data: DataConfig, parts: list[tuple[Source, int]]
+    data: DataConfig, parts: list[tuple[Source, int]], validation: Source
 ) -> list[tuple[Source, int]]:
     """Say which training pairs are doubtful, and leave them out if asked to.
 
@@ -26,14 +26,22 @@ def screened(
     Args:
         data: the recipe's section; `duplicates` and `overlap` say what to do.
         parts: the sources of training pairs, with their weights.
+        validation: the source of those for validation.
 
     Returns:
         The parts, with what is left of the sources.
 
     Raises:
-        RecipeError: there are some, and the recipe says to stop.
+        RecipeError: there are some, and the recipe says to stop; or pairs for
+            training or validation cannot be read.
     """
-    evaluated = dict(_evaluated(data))
+    evaluated = {"validation": _sources(validation)}
+    for name in ("test", *data.tests):
+        try:
+            evaluated[name] = _sources(source_of(data, name))
+        except RecipeError as error:
+            # Training needs it not; evaluation will say the same.
+            say(f"{name}: not compared with the training pairs: {error}")
     hashes: list[np.ndarray] = []
     overlap: dict[str, list[np.ndarray]] = {name: [] for name in evaluated}
     sizes = np.zeros(len(parts), np.int64)
@@ -87,17 +95,9 @@ def _left(source: Source, skipped: np.ndarray, start: int, end: int) -> Source:
     return Selected(source, inside) if len(inside) else source
 
 
-def _evaluated(data: DataConfig) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the hashes of the sources of each set that is evaluated on."""
-    for name in ("validation", "test", *data.tests):
-        try:
-            pairs = source_of(data, name).pairs()
-        except RecipeError as error:
-            # Training needs it not; evaluation will say the same.
-            say(f"{name}: not compared with the training pairs: {error}")
-            continue
-        found = [sources for sources, _ in _hashes(pairs)]
-        yield name, np.concatenate(found)
+def _sources(source: Source) -> np.ndarray:
+    """Return the hashes of the sources of all pairs, (N,)."""
+    return np.concatenate([texts for texts, _ in _hashes(source.pairs())])
 
 
 def _hashes(pairs: Any) -> Iterable[tuple[np.ndarray, np.ndarray]]:

@@ -38,12 +38,11 @@ def load_splits(recipe: Recipe) -> Splits:
     Raises:
         RecipeError: as `load_pairs` and `screened`.
     """
-    parts = screened(recipe.data, parts_of(recipe.data))
+    data = recipe.data
+    validation = source_of(data, "validation")
+    parts = screened(data, parts_of(data), validation)
     train = parts[0][0] if len(parts) == 1 else Mixture(parts)
-    sources = {
-        "train": train,
-        "validation": source_of(recipe.data, "validation"),
-    }
+    sources = {"train": train, "validation": validation}
     return _opened(sources, recipe.training.max_examples)
 
 

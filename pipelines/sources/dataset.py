@@ -29,12 +29,12 @@ class Dataset:
         theirs: What that is called in the dataset.
     """
 
+    left_out = 0
+
     def __init__(self, data: OriginConfig, split: str, theirs: str) -> None:
         self.data = data
         self.split = split
         self.theirs = theirs
-
-    left_out = 0
 
     def pairs(self) -> tf.data.Dataset:
         builder = self._builder()

@@ -71,6 +71,10 @@ def test_options_of_the_cells_of_a_recipe():
     wrong = ModelConfig(cell="gru", cell_options={"zoneout": 1})
     with pytest.raises(RecipeError, match="model.cell_options: .*: zoneout$"):
         build_model(wrong, source_size=11, target_size=13)
+    for value in ("sideways", 2.0):
+        wrong = ModelConfig(cell="lstm", cell_options={"zoneout_cell": value})
+        with pytest.raises(RecipeError, match="model.cell_options: .*zoneout"):
+            build_model(wrong, source_size=11, target_size=13)
     # It has a key of its own.
     twice = ModelConfig(cell_options={"dropout": 0.5})
     with pytest.raises(RecipeError, match="model.cell_options: .*: dropout$"):

@@ -131,3 +131,13 @@ def test_weights_are_for_several_sources(tmp_path, load):
         RecipeError, match="`weight` says how often pairs occur"
     ):
         load("data.more=[]")
+
+
+def test_malformed_lines_of_validation_are_told_of_once(load, capsys, tmp_path):
+    (tmp_path / "valid.tsv").write_text("valid\t0\nwrong\n")
+    load("data.malformed=skip")
+    assert capsys.readouterr().err.count("1 of 2 lines are skipped") == 1
+    with pytest.raises(RecipeError, match="valid.tsv, line 2"):
+        load()
+    said = capsys.readouterr().err
+    assert "not compared" not in said
