@@ -23,6 +23,7 @@ from keras_recurrent.layers.cells import get_cell
 from keras_recurrent.layers.ops.check_built import check_built
 from keras_recurrent.layers.ops.product import product
 from keras_recurrent.layers.parts import parts_of
+from keras_recurrent.models.copying import copying_logits
 from keras_recurrent.models.embedding import token_embedding
 from keras_recurrent.models.inner_policies import (
     inner_policies,
@@ -50,6 +51,17 @@ class Decoder(keras.Layer):
     appendix A.2.2; Nematus):
 
         y_t = tanh(W_y·[context_t, state_t] + W_x·embedding(token_{t-1}) + b_x)
+
+    With `copying` (a pointer-generator, See et al. 2017) the next token is
+    generated with the probability g_t, or else copied from where the attention
+    looks; see `copying_logits`:
+
+        g_t = σ(w_y·y_t + w_x·embedding(token_{t-1}) + b_g)
+
+    (In the paper g_t reads context and state as they are, of which y_t is
+    made.) It can copy tokens that are outside of the vocabulary, too: such as
+    have ids from V on, which mean another token in each sentence, are read as
+    the unknown token.
 
     The cells start from the encoder's summary, state_0 = tanh(W_0·summary +
     b_0), one such projection for each state.
@@ -85,24 +97,31 @@ class Decoder(keras.Layer):
         output_size: Size N of y; by default U.
         output_dropout: Share of y to drop in training.
         cell_options: More arguments of the cells, by name.
+        copying: Whether tokens of the source can be copied.
+        unknown_copies: How many different tokens O of a source can be copied
+            that are outside of the vocabulary; their ids are V to V + O − 1.
+        unknown_id: What these are read as.
 
     Call arguments:
         ids: (B, T), the tokens before the ones to predict (teacher forcing).
         memory: (B, S, M), from the encoder.
         summary: (B, N), from the encoder.
         memory_mask: (B, S), boolean, True at the positions that count.
+        copies: (B, S), the token of each source position, 0 where there is
+            none; for logits with `copying`.
         project: Whether to return logits rather than what they are made of.
         training: Whether to apply dropout.
 
     Returns:
-        The logits (B, T, V), float32; or, without `project`, y (B, T, N) and
-        the alignments (B, T, S).
+        The logits (B, T, V + O), float32; or, without `project`, y (B, T, N)
+        and the alignments (B, T, S).
 
     Raises:
         ValueError: `num_layers` is not positive; `cell`, `attention` or
             `query` is no such name, or the cell has no such options;
             embeddings are tied that are not of size N; a deep output is to be
-            fed to the cells; or what needs weights comes before `start` or a
+            fed to the cells; tokens outside of the vocabulary are copied
+            without `copying`; or what needs weights comes before `start` or a
             call.
 
     Example:
@@ -131,6 +150,9 @@ class Decoder(keras.Layer):
         output_size: int | None = None,
         output_dropout: float = 0.0,
         cell_options: dict[str, Any] | None = None,
+        copying: bool = False,
+        unknown_copies: int = 0,
+        unknown_id: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -156,6 +178,11 @@ class Decoder(keras.Layer):
                 "`deep_output` and `input_feeding` exclude each other: what is "
                 "fed is y without the token"
             )
+        if unknown_copies < 0 or (unknown_copies and not copying):
+            raise ValueError(
+                "`unknown_copies` must not be negative, and needs `copying`. "
+                f"Received: unknown_copies={unknown_copies}, copying={copying}"
+            )
         self.vocabulary_size = vocabulary_size
         self.embedding_dim = embedding_dim
         self.units = units
@@ -170,6 +197,9 @@ class Decoder(keras.Layer):
         self.deep_output = deep_output
         self.output_size = output_size
         self.output_dropout = output_dropout
+        self.copying = copying
+        self.unknown_copies = unknown_copies
+        self.unknown_id = unknown_id
         check_options(cell, cell_options or {})
         self.cell_options = dict(cell_options or {})
         dtype = self.dtype_policy
@@ -204,6 +234,12 @@ class Decoder(keras.Layer):
             if deep_output
             else None
         )
+        # Together they make the score of generating, w_y·y + w_x·x + b_g.
+        self.generating_layers = [
+            keras.layers.Dense(1, use_bias=of_token, dtype=dtype)
+            for of_token in (False, True)
+            if copying
+        ]
         self.dropout_layer = (
             keras.layers.Dropout(output_dropout, dtype=dtype)
             if output_dropout
@@ -244,6 +280,12 @@ class Decoder(keras.Layer):
             bridge.build(summary_shape)
         if self.deep_layer is not None:
             self.deep_layer.build((None, self.embedding_dim))
+        for layer, size in zip(
+            self.generating_layers,
+            (self.output_size, self.embedding_dim),
+            strict=False,
+        ):
+            layer.build((None, size))
         if self.output_layer is None:
             self.output_bias = self.add_weight(
                 shape=(self.vocabulary_size,),
@@ -259,11 +301,12 @@ class Decoder(keras.Layer):
         memory: Any,
         summary: Any,
         memory_mask: Any = None,
+        copies: Any = None,
         project: bool = True,
         training: bool = False,
     ) -> Any:
         prepared, state = self.start(memory, summary, memory_mask)
-        inputs = self.embedding(ids)  # (B, T, E)
+        inputs = self._embedded(ids)  # (B, T, E)
         outputs, alignments = self.attention_cell.run(
             inputs, state, prepared, training
         )
@@ -271,7 +314,16 @@ class Decoder(keras.Layer):
             outputs = tf.tanh(outputs + self.deep_layer(inputs))  # (B, T, N)
         if self.dropout_layer is not None:
             outputs = self.dropout_layer(outputs, training=training)
-        return self.logits(outputs) if project else (outputs, alignments)
+        if not project:
+            return outputs, alignments
+        if not self.copying:
+            return self.logits(outputs)
+        return self.copying_logits(outputs, ids, alignments, copies)
+
+    @property
+    def logits_size(self) -> int:
+        """Number V + O of the tokens that can come next."""
+        return self.vocabulary_size + self.unknown_copies
 
     def adapt(self, labels: Any) -> None:
         """Start from the frequencies of tokens: set b to their logarithms.
@@ -287,10 +339,11 @@ class Decoder(keras.Layer):
             ValueError: the labels are no integers, not in the vocabulary, or
                 all padding; or there is no b yet, as nothing is built.
         """
-        self.adapt_to_counts(count_tokens(labels, self.vocabulary_size))
+        self.adapt_to_counts(count_tokens(labels, self.logits_size))
 
     def adapt_to_counts(self, counts: np.ndarray) -> None:
-        """Do the same for counts (V,) of the tokens."""
+        """Do the same for counts (V + O,) of the tokens."""
+        counts = counts[: self.vocabulary_size]
         if not counts.any():
             raise ValueError("There are no labels but padding to adapt to.")
         self._bias_variable.assign(log_frequencies(counts))
@@ -303,11 +356,32 @@ class Decoder(keras.Layer):
     def compute_output_shape(
         self, ids_shape: Any, memory_shape: Any, summary_shape: Any
     ) -> tuple[Any, ...]:
-        return (*ids_shape, self.vocabulary_size)
+        return (*ids_shape, self.logits_size)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         # Without `project` the outputs are others.
         return keras.Operation.compute_output_spec(self, *args, **kwargs)
+
+    def copying_logits(
+        self, outputs: Any, ids: Any, alignments: Any, copies: Any
+    ) -> Any:
+        """Return the logits (B, T, V + O), float32, with what is copied.
+
+        Args:
+            outputs: (B, T, N), y.
+            ids: (B, T), the tokens before.
+            alignments: (B, T, S).
+            copies: (B, S), the token of each source position.
+        """
+        of_output, of_token = self.generating_layers
+        generating = of_output(outputs) + of_token(self._embedded(ids))
+        return copying_logits(
+            self.logits(outputs),
+            generating[..., 0],
+            alignments,
+            copies,
+            self.unknown_copies,
+        )
 
     def logits(self, outputs: Any) -> Any:
         """Return the logits (…, V), float32, of y (…, N)."""
@@ -363,14 +437,13 @@ class Decoder(keras.Layer):
     def input_table(self) -> Any:
         """Return what is made of each token alone: by the cells (V, P).
 
-        And by a deep output (V, N), None without one. Worth making where there
-        are many more tokens to read than there are in the vocabulary.
+        And by a deep output (V, N), and by the score of generating (V, 1), each
+        None without one. Worth making where there are many more tokens to read
+        than there are in the vocabulary.
         """
         self._check_built()
-        embeddings = self._embeddings()
-        return (
-            self.attention_cell.project_inputs(embeddings),
-            None if self.deep_layer is None else self.deep_layer(embeddings),
+        return self._read(
+            self._embeddings(), self.attention_cell.project_inputs
         )
 
     def step(
@@ -379,6 +452,7 @@ class Decoder(keras.Layer):
         state: AttentionState,
         memory: Memory | list[Memory],
         table: Any = None,
+        copies: Any = None,
     ) -> tuple[Any, Any, AttentionState]:
         """Predict the token after `ids`.
 
@@ -389,19 +463,19 @@ class Decoder(keras.Layer):
             memory: The memory of B sentences, from `start`.
             table: From `input_table`, to look the tokens up in; by default
                 their embeddings are projected at each step.
+            copies: (B, S), the token of each source position; with `copying`.
 
         Returns:
             The logits (R, V) in float32, the alignments (R, S) and the new
-            state.
+            state. With `copying`, logits (R, V + O) and alignments (R, S + 1):
+            behind the source positions is the probability 1 − g of copying.
         """
         self._check_built()
-        deep: Any = None
         if table is None:
-            inputs = self.embedding(ids)
-            if self.deep_layer is not None:
-                deep = self.deep_layer(inputs)  # (R, N)
+            inputs, deep, of_token = self._read(self._embedded(ids))
         else:
-            inputs, deep = (
+            ids = self._known(ids)
+            inputs, deep, of_token = (
                 None if of_tokens is None else tf.gather(of_tokens, ids)
                 for of_tokens in table
             )
@@ -410,7 +484,31 @@ class Decoder(keras.Layer):
         )
         if deep is not None:
             output = tf.tanh(output + deep)
-        return self.logits(output), alignments, state
+        logits = self.logits(output)
+        if not self.copying:
+            return logits, alignments, state
+        generating = self.generating_layers[0](output) + of_token  # (R, 1)
+        rows, sentences = tf.shape(logits)[0], tf.shape(copies)[0]
+        # `per` and not -1, which cannot be resolved for an empty batch.
+        per = rows // tf.maximum(sentences, 1)
+
+        def by_sentence(x: Any) -> Any:
+            size = x.shape[-1] or tf.shape(x)[-1]
+            return tf.reshape(x, (sentences, per, size))  # (B, K, …)
+
+        mixed = copying_logits(
+            by_sentence(logits),
+            by_sentence(generating)[..., 0],
+            by_sentence(alignments),
+            copies,
+            self.unknown_copies,
+        )
+        copying = tf.sigmoid(-tf.cast(generating, alignments.dtype))
+        return (
+            tf.reshape(mixed, (rows, self.logits_size)),
+            tf.concat([alignments, copying], axis=-1),
+            state,
+        )
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config() | {
@@ -429,6 +527,9 @@ class Decoder(keras.Layer):
             "output_size": self.output_size,
             "output_dropout": self.output_dropout,
             "cell_options": dict(self.cell_options),
+            "copying": self.copying,
+            "unknown_copies": self.unknown_copies,
+            "unknown_id": self.unknown_id,
         }
         policies = inner_policies(self, self._keras_layers())
         return config | ({"policies": policies} if policies else {})
@@ -448,9 +549,32 @@ class Decoder(keras.Layer):
             layers["output_layer"] = self.output_layer
         if self.deep_layer is not None:
             layers["deep_layer"] = self.deep_layer
-        for i, bridge in enumerate(self.bridges):
-            layers[f"bridge_{i}"] = bridge
+        for name, several in (
+            ("bridge", self.bridges),
+            ("generating_layer", self.generating_layers),
+        ):
+            for i, layer in enumerate(several):
+                layers[f"{name}_{i}"] = layer
         return layers
+
+    def _known(self, ids: Any) -> Any:
+        """Replace ids outside of the vocabulary by that of unknown tokens."""
+        if not self.unknown_copies:
+            return ids
+        ids = tf.convert_to_tensor(ids)
+        return tf.where(ids < self.vocabulary_size, ids, self.unknown_id)
+
+    def _embedded(self, ids: Any) -> Any:
+        """Return the embeddings (…, E) of tokens."""
+        return self.embedding(self._known(ids))
+
+    def _read(self, embeddings: Any, project: Any = None) -> tuple[Any, ...]:
+        """Return what cells, deep output and g make of embeddings (…, E)."""
+        return (
+            embeddings if project is None else project(embeddings),
+            None if self.deep_layer is None else self.deep_layer(embeddings),
+            self.generating_layers[1](embeddings) if self.copying else None,
+        )
 
     def _embeddings(self) -> Any:
         """Return the embeddings (V, E), of the dtype that is computed in."""

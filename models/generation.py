@@ -75,7 +75,7 @@ class Generation(keras.Model):
         self._build_once()
         generate = self._generate_compiled if jit_compile else self._generate
         return generate(
-            self._source_ids(source),
+            self._sources(source),
             self._kinds_of_layers(),
             beam_width=beam_width,
             max_length=max_length,
@@ -119,7 +119,7 @@ class Generation(keras.Model):
         """
         self._build_once()
         return self._sample(
-            self._source_ids(source),
+            self._sources(source),
             self._kinds_of_layers(),
             # As a tensor, a new seed needs no new graph.
             tf.cast(seed, tf.int32),
@@ -147,7 +147,7 @@ class Generation(keras.Model):
             ValueError: as in `start`.
         """
         self._build_once()
-        source = self._source_ids(source)
+        source = self._sources(source)
         target = self._target_ids(target, ranks=(2, 3))
         if target.shape.rank == 2:
             # One graph serves both.
@@ -157,7 +157,21 @@ class Generation(keras.Model):
     def _build_once(self) -> None:
         raise NotImplementedError
 
-    def _source_ids(self, source: Any) -> Any:
+    def _sources(self, source: Any) -> dict[str, Any]:
+        """Return what `start` reads of a batch, by name, as tensors."""
+        raise NotImplementedError
+
+    def memory_mask(self, source: dict[str, Any]) -> Any:
+        """Return (B, S), which positions of the memory count."""
+        raise NotImplementedError
+
+    @property
+    def unknown_copies(self) -> int | None:
+        """How many unknown tokens of a source can be copied.
+
+        None if none at all can be; otherwise alignments of a step have the
+        probability of copying behind them.
+        """
         raise NotImplementedError
 
     def _target_ids(self, target: Any, ranks: tuple[int, ...] = (2,)) -> Any:
@@ -178,7 +192,7 @@ class Generation(keras.Model):
 
     def _generate_with(
         self,
-        source: Any,
+        source: dict[str, Any],
         kinds_of_layers: str,
         beam_width: int,
         max_length: int,
@@ -190,6 +204,10 @@ class Generation(keras.Model):
     ) -> Hypotheses:
         step, state = self.start(source, beam_width * max_length)
         start_ids = self._start_ids(source)
+        mask = self.memory_mask(source)
+        if self.unknown_copies is not None:
+            # Copying is no position that is to be covered.
+            mask = tf.pad(mask, [[0, 0], [0, 1]])
         if beam_width == num_groups == 1 and n_best in (None, 1):
             found = greedy_search(
                 step,
@@ -199,9 +217,9 @@ class Generation(keras.Model):
                 max_length=max_length,
                 constraints=options["constraints"],
             )
-            ranking = Ranking(length_penalty, coverage_penalty, source != 0)
-            return ranking.rescore(found, self.end_id)
-        return beam_search(
+            ranking = Ranking(length_penalty, coverage_penalty, mask)
+            return self._with_copied(ranking.rescore(found, self.end_id))
+        found = beam_search(
             step,
             state,
             start_ids,
@@ -211,10 +229,11 @@ class Generation(keras.Model):
             n_best=n_best,
             length_penalty=length_penalty,
             coverage_penalty=coverage_penalty,
-            source_mask=source != 0,
+            source_mask=mask,
             num_groups=num_groups,
             **options,
         )
+        return self._with_copied(found)
 
     _generate = tf.function(
         _generate_with, autograph=False, reduce_retracing=True
@@ -226,7 +245,7 @@ class Generation(keras.Model):
     @tf.function(autograph=False, reduce_retracing=True)
     def _sample(
         self,
-        source: Any,
+        source: dict[str, Any],
         kinds_of_layers: str,
         seed: Any,
         num_samples: int,
@@ -234,7 +253,7 @@ class Generation(keras.Model):
         **options: Any,
     ) -> Hypotheses:
         step, state = self.start(source, num_samples * max_length)
-        return sample(
+        found = sample(
             step,
             state,
             self._start_ids(source),
@@ -244,15 +263,28 @@ class Generation(keras.Model):
             max_length=max_length,
             **options,
         )
+        return self._with_copied(found)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _score(
-        self, source: Any, kinds_of_layers: str, target: Any
+        self, source: dict[str, Any], kinds_of_layers: str, target: Any
     ) -> Hypotheses:
         step, state = self.start(source)
-        return score_target(
+        found = score_target(
             step, state, self._start_ids(source), target, end_id=self.end_id
         )
+        return self._with_copied(found)
 
-    def _start_ids(self, source: Any) -> Any:
-        return tf.fill((tf.shape(source)[0],), self.start_id)
+    def _with_copied(self, found: Hypotheses) -> Hypotheses:
+        """Tell alignments and the probability of copying apart.
+
+        A search keeps of each step where it looked; copying is one more
+        position there.
+        """
+        if self.unknown_copies is None:
+            return found
+        looked, copied = found.alignments[..., :-1], found.alignments[..., -1]
+        return found._replace(alignments=looked, copied=copied)
+
+    def _start_ids(self, source: dict[str, Any]) -> Any:
+        return tf.fill((tf.shape(source["source"])[0],), self.start_id)

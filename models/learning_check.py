@@ -38,18 +38,19 @@ class LearningCheck(keras.callbacks.Callback):
     `Seq2Seq.fit` has it among its callbacks.
 
     Args:
-        inputs: {"source": (B, S), "target": (B, T)}, integers, as in a call of
-            the model; few are enough.
+        inputs: {"source": (B, S), "target": (B, T)}, and with "copies" where
+            the model copies; integers, as in a call of it; few are enough.
         labels: (B, T), integers, 0 where padded.
         counts: (V,), how often each token occurs, from `count_tokens`.
     """
 
     def __init__(self, inputs: Any, labels: Any, counts: np.ndarray) -> None:
         super().__init__()
-        self.sample = [
-            padded(ids[:_SENTENCES])
-            for ids in (inputs["source"], inputs["target"], labels)
-        ]
+        self.sample = {
+            name: padded(ids[:_SENTENCES])
+            for name, ids in (inputs | {"labels": labels}).items()
+            if name in ("source", "target", "copies", "labels")
+        }
         self.log_frequencies = tf.constant(log_frequencies(counts))
         # The mean loss of a model that knows nothing but them.
         self.entropy = -np.sum(counts * self.log_frequencies) / max(
@@ -88,20 +89,17 @@ class LearningCheck(keras.callbacks.Callback):
 
     def _look(self) -> tuple[Any, float, float]:
         """Return y of all tokens (N, U), their loss, and the baseline."""
-        encoder, decoder = self.model.encoder, self.model.decoder
-        source, target, labels = (
-            tf.convert_to_tensor(ids)[:, :_POSITIONS] for ids in self.sample
-        )
-        mask = source != 0
-        memory, summary = encoder(source, mask=mask)
-        outputs, _ = decoder(
-            target, memory, summary, memory_mask=mask, project=False
-        )
+        sample = {
+            name: tf.convert_to_tensor(ids)[:, :_POSITIONS]
+            for name, ids in self.sample.items()
+        }
+        labels = sample.pop("labels")
+        outputs, logits = self.model.outputs_and_logits(sample)
         real = labels != 0
         labels = tf.boolean_mask(labels, real)
         outputs = tf.boolean_mask(outputs, real)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels, decoder.logits(outputs)
+            labels, tf.boolean_mask(logits, real)
         )
         baseline = -tf.gather(self.log_frequencies, labels)
         return (

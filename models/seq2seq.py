@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_recurrent.layers import for_export
+from keras_recurrent.models.coverage_loss import coverage_loss
 from keras_recurrent.models.decoder import Decoder
 from keras_recurrent.models.decoding.step import Step
 from keras_recurrent.models.encoder import Encoder
@@ -45,6 +46,8 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
         guided_attention: Weight of the loss between the alignments and those
             of the inputs, see `guided_attention_loss`; without them, leave it
             at zero.
+        coverage: Weight of the loss of looking again at what has been looked
+            at, see `coverage_loss`.
 
     Call arguments:
         inputs: {"source": (B, S), "target": (B, T)}, integers, 0 where
@@ -53,6 +56,9 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
             last token.
             With `guided_attention` "alignments" (B, T, S), too: which source
             positions each token that is to be predicted belongs to.
+            With a decoder that copies "copies" (B, S): which token of the
+            target's vocabulary, or outside of it, each source position is, 0
+            where there is none to copy; with one vocabulary of both, "source".
             With "labels" (B, T), 0 where padded, and "token_weights" (B, T),
             a model compiled with `MaskedCrossentropy` returns the loss,
             without having all logits at a time.
@@ -63,7 +69,8 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
 
     Raises:
         ValueError: `sampling_probability` is not in [0, 1],
-            `guided_attention` is negative, or the inputs are not such.
+            `guided_attention` or `coverage` is negative, or the inputs are not
+            such.
 
     Example:
 
@@ -85,6 +92,7 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
         end_id: int = 3,
         sampling_probability: float | LearningRateSchedule = 0.0,
         guided_attention: float = 0.0,
+        coverage: float = 0.0,
         **kwargs: Any,
     ) -> None:
         if (
@@ -95,11 +103,14 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
                 "`sampling_probability` must be in [0, 1], or a schedule. "
                 f"Received: sampling_probability={sampling_probability}"
             )
-        if guided_attention < 0:
-            raise ValueError(
-                "`guided_attention` must not be negative. "
-                f"Received: guided_attention={guided_attention}"
-            )
+        for name, weight in (
+            ("guided_attention", guided_attention),
+            ("coverage", coverage),
+        ):
+            if weight < 0:
+                raise ValueError(
+                    f"`{name}` must not be negative. Received: {name}={weight}"
+                )
         # The inputs are integers, and the weights of tokens need float32.
         super().__init__(autocast=False, **kwargs)
         self.encoder = encoder
@@ -108,6 +119,7 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
         self.end_id = end_id
         self.sampling_probability = sampling_probability
         self.guided_attention = guided_attention
+        self.coverage = coverage
         if sampling_probability:
             self.seed_generator = keras.random.SeedGenerator()
 
@@ -125,20 +137,9 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         check_inputs(inputs)
-        source = self._source_ids(inputs["source"])
+        source = self._sources(inputs)
         target = self._target_ids(inputs["target"])
-        mask = source != 0
-        memory, summary = self.encoder(source, mask=mask, training=training)
-        if training and self.sampling_probability:
-            target = self._mix(target, memory, summary, mask)
-        outputs, alignments = self.decoder(
-            target,
-            memory,
-            summary,
-            memory_mask=mask,
-            project=False,
-            training=training,
-        )
+        outputs, target, alignments = self._run(source, target, training)
         if self.guided_attention:
             if "alignments" not in inputs:
                 raise ValueError(
@@ -149,18 +150,33 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
                 alignments, inputs["alignments"], inputs.get("num_guided")
             )
             self.add_loss(self.guided_attention * loss)
-        if "labels" not in inputs:
-            return self.decoder.logits(outputs)
-        return self.crossentropy(
-            outputs, inputs["labels"], inputs["token_weights"], training
-        )
+        if self.coverage:
+            loss = coverage_loss(alignments, target, inputs.get("num_tokens"))
+            self.add_loss(self.coverage * loss)
+        if "labels" in inputs and not self.decoder.copying:
+            return self.crossentropy(
+                outputs, inputs["labels"], inputs["token_weights"], training
+            )
+        return self._logits(outputs, target, alignments, source)
+
+    def outputs_and_logits(self, inputs: dict[str, Any]) -> tuple[Any, Any]:
+        """Return the y (B, T, N) of the decoder and the logits (B, T, V).
+
+        Args:
+            inputs: As in a call, which does the same but returns logits alone.
+        """
+        source = self._sources(inputs)
+        target = self._target_ids(inputs["target"])
+        outputs, target, alignments = self._run(source, target)
+        return outputs, self._logits(outputs, target, alignments, source)
 
     def start(self, source: Any, num_tokens: int = 1) -> tuple[Step, Any]:
         """Read a batch of sources; return what decoding starts from.
 
         Args:
             source: (B, S), integers, 0 where padded; or rows of different
-                length, as lists or a ragged tensor.
+                length, as lists or a ragged tensor. With a decoder that copies
+                {"source": …, "copies": …}, two of that kind, as in a call.
             num_tokens: How many tokens the steps will read for each source,
                 at most. It changes the speed only.
 
@@ -173,10 +189,10 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
                 called, that are outside of the vocabulary.
         """
         self._build_once()
-        source = self._source_ids(source)
-        mask = source != 0
-        memory, summary = self.encoder(source, mask=mask)
-        return self._start_decoder(memory, summary, mask, num_tokens)
+        source = self._sources(source)
+        ids = source["source"]
+        memory, summary = self.encoder(ids, mask=ids != 0)
+        return self._start_decoder(memory, summary, source, num_tokens)
 
     def export(
         self,
@@ -207,6 +223,10 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
                 "source": tf.TensorSpec((None, None), tf.int32, "source"),
                 "target": tf.TensorSpec((None, None), tf.int32, "target"),
             }
+            if self.decoder.copying:
+                specs["copies"] = tf.TensorSpec(
+                    (None, None), tf.int32, "copies"
+                )
             if self.guided_attention:
                 specs["alignments"] = tf.TensorSpec(
                     (None, None, None), tf.float32, "alignments"
@@ -248,6 +268,7 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
             "end_id": self.end_id,
             "sampling_probability": serialize(self.sampling_probability),
             "guided_attention": self.guided_attention,
+            "coverage": self.coverage,
         }
 
     def build_from_config(self, config: dict[str, Any]) -> None:
@@ -270,16 +291,72 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
             )
         )
 
-    def _source_ids(self, source: Any) -> Any:
-        return token_ids("source", source, self.encoder.vocabulary_size)
+    @property
+    def unknown_copies(self) -> int | None:
+        decoder = self.decoder
+        return decoder.unknown_copies if decoder.copying else None
+
+    def memory_mask(self, source: dict[str, Any]) -> Any:
+        return source["source"] != 0
+
+    def _sources(self, source: Any) -> dict[str, Any]:
+        given = source if isinstance(source, dict) else {"source": source}
+        found = {
+            "source": token_ids(
+                "source", given["source"], self.encoder.vocabulary_size
+            )
+        }
+        if self.decoder.copying:
+            if "copies" not in given:
+                raise ValueError(
+                    'A decoder that copies reads {"source": (B, S), "copies": '
+                    "(B, S)}; with one vocabulary of source and target, these "
+                    f"are the same. Received: {', '.join(given)}"
+                )
+            found["copies"] = token_ids(
+                "copies", given["copies"], self.decoder.logits_size
+            )
+        return found
 
     def _target_ids(self, target: Any, ranks: tuple[int, ...] = (2,)) -> Any:
-        size = self.decoder.vocabulary_size
+        size = self.decoder.logits_size
         return token_ids("target", target, size, ranks)
 
+    def _run(
+        self, source: dict[str, Any], target: Any, training: bool = False
+    ) -> tuple[Any, Any, Any]:
+        """Return y (B, T, N), the target that was read, and the alignments."""
+        ids, mask = source["source"], self.memory_mask(source)
+        memory, summary = self.encoder(ids, mask=ids != 0, training=training)
+        if training and self.sampling_probability:
+            target = self._mix(target, memory, summary, source)
+        outputs, alignments = self.decoder(
+            target,
+            memory,
+            summary,
+            memory_mask=mask,
+            project=False,
+            training=training,
+        )
+        return outputs, target, alignments
+
+    def _logits(
+        self, outputs: Any, target: Any, alignments: Any, source: dict[str, Any]
+    ) -> Any:
+        if not self.decoder.copying:
+            return self.decoder.logits(outputs)
+        return self.decoder.copying_logits(
+            outputs, target, alignments, source["copies"]
+        )
+
     def _start_decoder(
-        self, memory: Any, summary: Any, mask: Any, num_tokens: int = 1
+        self,
+        memory: Any,
+        summary: Any,
+        source: dict[str, Any],
+        num_tokens: int = 1,
     ) -> tuple[Step, Any]:
+        mask = self.memory_mask(source)
         prepared, state = self.decoder.start(memory, summary, mask)
         # Twice as many, as outputs may well be shorter than they can be.
         worth_a_table = 2 * self.decoder.vocabulary_size
@@ -288,11 +365,15 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
             table = self.decoder.input_table()
 
         def step(ids: Any, state: Any) -> tuple[Any, Any, Any]:
-            return self.decoder.step(ids, state, prepared, table)
+            return self.decoder.step(
+                ids, state, prepared, table, source.get("copies")
+            )
 
         return step, state
 
-    def _mix(self, target: Any, memory: Any, summary: Any, mask: Any) -> Any:
+    def _mix(
+        self, target: Any, memory: Any, summary: Any, source: dict[str, Any]
+    ) -> Any:
         """Replace some tokens of the target, see `scheduled_sampling`."""
         probability = self.sampling_probability
         if isinstance(probability, LearningRateSchedule):
@@ -302,7 +383,7 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
             keras.random.uniform(tf.shape(target), seed=self.seed_generator)
             for _ in range(2)
         )
-        step, state = self._start_decoder(memory, summary, mask)
+        step, state = self._start_decoder(memory, summary, source)
         return tf.stop_gradient(
             scheduled_sampling(
                 step, state, target, chance < probability, uniform

@@ -61,6 +61,7 @@ class TrainingWithoutLogits(keras.Model):
 
     encoder: Encoder
     decoder: Decoder
+    coverage: float
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -222,7 +223,7 @@ class TrainingWithoutLogits(keras.Model):
         check_labels(first_labels, inputs["target"])
         self._build_once()
         decoder = self.decoder
-        size = decoder.vocabulary_size
+        size = decoder.logits_size
         counts = np.zeros(size, int)
         for _, labels in batches:
             counts += count_tokens(labels, size)
@@ -283,7 +284,7 @@ class TrainingWithoutLogits(keras.Model):
 
     def _weigh_classes(self, class_weight: dict[int, float] | None) -> None:
         """Have `train_step` weigh tokens by their labels from now on."""
-        size = self.decoder.vocabulary_size
+        size = self.decoder.logits_size
         weights: Any = weights_of_classes(class_weight, size)
         if not np.array_equal(weights, self._class_weights):
             # The weights are part of its graph.
@@ -302,6 +303,7 @@ class TrainingWithoutLogits(keras.Model):
         """Whether Keras is to compute loss and metrics, of all logits."""
         return not (
             type(self.loss) is MaskedCrossentropy
+            and not self.decoder.copying
             and self.decoder.projects_by_product
             and self.loss.reduction not in (None, "none")
             and self._compile_loss._user_loss_weights is None
@@ -328,7 +330,7 @@ class TrainingWithoutLogits(keras.Model):
             y.dtype.is_integer and y.shape.rank in (2, None)
         ):
             return data
-        sizes = self.encoder.vocabulary_size, self.decoder.vocabulary_size
+        sizes = self.encoder.vocabulary_size, self.decoder.logits_size
         compiled = self.jit_compile
         source = padded(x["source"])
         source, known = known_ids("Sources", source, sizes[0], compiled)
@@ -341,6 +343,9 @@ class TrainingWithoutLogits(keras.Model):
             # mix what they add to the loss. Keras takes the mean of that.
             count = sum_over_replicas(num_guided(x["alignments"]))
             x["num_guided"] = count / num_replicas()
+        if self.coverage:
+            count = tf.math.count_nonzero(target, dtype=tf.float32)
+            x["num_tokens"] = sum_over_replicas(count) / num_replicas()
         if sample_weight is not None:
             sample_weight = token_weights_of(sample_weight, y, "float32")
         if class_weights is not None:

@@ -61,6 +61,8 @@ def build_model(
         deep_output=config.deep_output,
         output_size=config.output_size,
         tie_embeddings=config.tie_embeddings,
+        copying=config.copying,
+        unknown_copies=config.unknown_copies,
         output_dropout=config.output_dropout,
         **sizes,
     )
@@ -69,6 +71,7 @@ def build_model(
         decoder,
         start_id=Vocabulary.start_id,
         end_id=Vocabulary.end_id,
+        coverage=config.coverage,
         dtype=config.dtype,
     )
     model.build()

@@ -46,7 +46,9 @@ def export(run: Run, directory: str | Path) -> None:
     try:
         archive = keras.export.ExportArchive()
         archive.track(predictor.model)
-        archive.track(predictor.source)  # for its look-up table
+        # For their look-up tables.
+        archive.track(predictor.source)
+        archive.track(predictor.target)
         with for_export():  # It is to run anywhere.
             archive.add_endpoint(
                 "serving_default",

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.models import Constraints, Hypotheses, Seq2Seq
+from keras_recurrent.pipelines.copied_tokens import CopiedTokens
 from keras_recurrent.pipelines.recipe import DecodingConfig
 from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.run import Run
@@ -39,7 +40,9 @@ class Predictor(tf.Module):
         "truncated": (N,) boolean, whether a prediction was cut off: it had not
         ended after `max_length` tokens,
         "alignments": (N, L, S) float32, how much each target token attended
-        to each source token; L is `max_length`, S the longest source.
+        to each source token; L is `max_length`, S the longest source,
+        "copied": (N, L) float32, how probable it was that a token was copied,
+        of a model that copies.
     """
 
     def __init__(
@@ -56,6 +59,10 @@ class Predictor(tf.Module):
         self.target = target
         self.decoding = decoding
         self.n_best = n_best
+        more = model.unknown_copies
+        self.copied = (
+            None if more is None else CopiedTokens(source, target, more)
+        )
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "text")])
     def __call__(self, text: Any) -> dict[str, Any]:
@@ -79,10 +86,15 @@ class Predictor(tf.Module):
         # Neither recurrent layers nor beam search run for 0 rows or steps: a
         # batch without texts gets one, and sources at least one step.
         text = tf.pad(text, [[0, tf.cast(count == 0, tf.int32)]])
-        ids = self.source.encode(text)
+        ids, copies = self._encoded(text)
         width = tf.maximum(ids.bounding_shape(axis=1), 1)
+        shape = tf.stack([ids.nrows(), width])
+        sources: Any = ids.to_tensor(shape=shape)
+        if copies is not None:
+            copies = copies.to_tensor(shape=shape)
+            sources = {"source": sources, "copies": copies}
         hypotheses = self.model.generate(
-            ids.to_tensor(shape=tf.stack([ids.nrows(), width])),
+            sources,
             beam_width=self.decoding.beam_width,
             max_length=self.decoding.max_length,
             length_penalty=self.decoding.length_penalty,
@@ -96,6 +108,8 @@ class Predictor(tf.Module):
         empty = (ids.row_lengths() == 0)[:, tf.newaxis]  # (N, 1)
         ended = tf.reduce_any(hypotheses.ids == self.target.end_id, axis=-1)
         tokens = self.target.decode_tokens(hypotheses.ids)  # (N, K, L)
+        if self.copied is not None:
+            tokens = self.copied.write(tokens, hypotheses.ids, text, copies)
         if self.decoding.replace_unknown:
             tokens = self._known(tokens, hypotheses, text)
         predictions = self.target.splitter.join(tokens)  # (N, K)
@@ -109,7 +123,21 @@ class Predictor(tf.Module):
                 0.0,
                 hypotheses.alignments,
             )[:count],
-        }
+        } | (
+            {}
+            if self.copied is None
+            else {
+                "copied": tf.where(
+                    empty[..., tf.newaxis], 0.0, hypotheses.copied
+                )[:count]
+            }
+        )
+
+    def _encoded(self, text: Any) -> tuple[Any, Any]:
+        """Return the ids (N, …) of texts, and what can be copied, or None."""
+        if self.copied is None:
+            return self.source.encode(text), None
+        return self.copied.encode_sources(text)
 
     def _known(self, tokens: Any, hypotheses: Hypotheses, text: Any) -> Any:
         """Replace unknown tokens by those of the source most attended to.

@@ -395,6 +395,12 @@ class ModelConfig(Section):
     (Bahdanau et al., 2015); not with `input_feeding`."""
     output_size: PositiveInt | None = None
     """Size of what the next token is predicted from; null is `units`."""
+    copying: bool = False
+    """Whether tokens can be copied from the source (a pointer-generator, See
+    et al., 2017)."""
+    unknown_copies: NonNegativeInt = 0
+    """With `copying`: how many different tokens of a source can be copied that
+    the target's vocabulary lacks."""
     tie_embeddings: bool = False
     """Whether the embeddings of target tokens make the logits as well; they
     then have the size of the output."""
@@ -406,8 +412,25 @@ class ModelConfig(Section):
     """Dropout of what the encoder puts out."""
     output_dropout: Fraction = 0.0
     """Dropout of what the next token is predicted from."""
+    coverage: Weight = 0.0
+    """Weight of the loss of looking again at what of the source has been looked
+    at (See et al., 2017); 1 is usual, once a model has learned the rest."""
     dtype: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """What is computed in; weights are float32 with all of them."""
+
+    @property
+    def copied(self) -> int | None:
+        """`unknown_copies` if the model copies, else None."""
+        return self.unknown_copies if self.copying else None
+
+    @pydantic.model_validator(mode="after")
+    def _unknown_are_copied(self) -> Self:
+        if self.unknown_copies and not self.copying:
+            raise ValueError(
+                "`unknown_copies` needs `copying: true`. "
+                f"Received: unknown_copies={self.unknown_copies}"
+            )
+        return self
 
     @pydantic.model_validator(mode="after")
     def _tied_sizes_agree(self) -> Self:
@@ -613,6 +636,27 @@ class Recipe(Section):
                 space.units or (model.units,),
             )
         return tuning
+
+    @pydantic.model_validator(mode="after")
+    def _copies_have_ids(self) -> Self:
+        model, training = self.model, self.training
+        subwords = "subwords" in (self.source.split, self.target.split)
+        if model.copying and subwords and not self.joint_vocabulary:
+            raise ValueError(
+                "`copying: true` of subwords needs `joint_vocabulary: true`"
+            )
+        if model.unknown_copies and subwords:
+            raise ValueError(
+                "`unknown_copies` is for words and characters: what is unknown "
+                "of subwords are single characters. Received: "
+                f"unknown_copies={model.unknown_copies}"
+            )
+        if model.unknown_copies and training.label_smoothing:
+            raise ValueError(
+                "`label_smoothing` would spread over `unknown_copies`, which "
+                "most sentences have not: set one of them to 0"
+            )
+        return self
 
     @pydantic.model_validator(mode="after")
     def _joint_means_same(self) -> Self:

@@ -13,7 +13,11 @@ def rows_in(batch_size: int, width: tf.Tensor) -> tf.Tensor:
 
 
 def for_teacher_forcing(
-    full: Any, multiple: int, source: tf.RaggedTensor, target: tf.RaggedTensor
+    full: Any,
+    multiple: int,
+    source: tf.RaggedTensor,
+    target: tf.RaggedTensor,
+    copies: tf.RaggedTensor | None = None,
 ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
     """Shift the target right, and pad.
 
@@ -23,9 +27,11 @@ def for_teacher_forcing(
         multiple: What the number of columns is a multiple of.
         source: (B, …).
         target: (B, …).
+        copies: (B, …), what can be copied of the source, if anything.
 
     Returns:
-        `{"source": (B, S), "target": (B, T)}` and the labels (B, T).
+        `{"source": (B, S), "target": (B, T)}`, with "copies" (B, S) if they
+        are given, and the labels (B, T).
     """
     column = tf.ones([target.nrows(), 1], tf.int32)  # (B, 1)
     shifted = tf.concat([column * START_ID, target], axis=1)  # (B, 1 + …)
@@ -47,6 +53,8 @@ def for_teacher_forcing(
         "source": pad(source, "source"),
         "target": pad(shifted, "target"),
     }
+    if copies is not None:
+        inputs["copies"] = pad(copies, "source")
     return inputs, pad(labels, "target")
 
 

@@ -113,6 +113,7 @@ def load_batches(
         static_shapes=config.jit_compile,
         cache=bool(small) and config.data_service is None,
         service=config.data_service,
+        unknown_copies=recipe.model.copied,
     )
     validation = training_batches(
         pairs["validation"],
@@ -121,6 +122,7 @@ def load_batches(
         batch_unit=config.batch_unit,
         shuffle=False,
         static_shapes=config.jit_compile,
+        unknown_copies=recipe.model.copied,
     )
     return train, validation.cache()
 

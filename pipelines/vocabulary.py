@@ -177,7 +177,7 @@ class Vocabulary(tf.Module):
         """Turn texts (B,) into ids (B, None), int32, without special tokens."""
         if self._pairs is None:
             tokens = self.tokenize(texts)
-            return tf.ragged.map_flat_values(self._numbers, tokens)
+            return tf.ragged.map_flat_values(self.number, tokens)
         words, pieces = self._pieces(texts)
         flat = pieces.numbers.flat_values
         ids = tf.where(flat < 0, UNKNOWN_ID, flat + len(_SPECIALS))
@@ -190,8 +190,13 @@ class Vocabulary(tf.Module):
         last = len(_SPECIALS) + len(self.tokens)
         return (ids == UNKNOWN_ID) | (ids >= last)
 
-    def _numbers(self, tokens: tf.Tensor) -> tf.Tensor:
-        """Return the ids of tokens (N,)."""
+    @property
+    def has_subwords(self) -> bool:
+        """Whether tokens are pieces that only a whole text tells."""
+        return self._pairs is not None
+
+    def number(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Return the ids of tokens (N,), which are no subwords."""
         ids = self._ids.lookup(tokens)
         if self.unknowns == 1:
             return ids

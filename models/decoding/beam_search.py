@@ -196,6 +196,7 @@ def beam_search(
         scores,
         token_log_probs,
         alignments,
+        tf.zeros_like(token_log_probs),
     )
 
 

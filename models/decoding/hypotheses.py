@@ -26,6 +26,9 @@ class Hypotheses(NamedTuple):
     alignments: Any
     """(B, K, L, S) float32: where each token looked; zeros after the end.
     S is 0 if the step returns no alignments."""
+    copied: Any
+    """(B, K, L) float32: how probable it was that a token was copied; zeros
+    after the end, and of a decoder that does not copy."""
 
 
 def lengths_of(ids: Any, end_id: int) -> Any:

@@ -135,6 +135,7 @@ def collect(
                 log_probs,
                 token_log_probs,
                 alignments,
+                tf.zeros_like(token_log_probs),
             )
         )
     )

@@ -134,6 +134,7 @@ class Told(tf.Module):
 
     def __init__(self, ids, looked_at, width):
         super().__init__()
+        self.unknown_copies = None
         self.ids = tf.constant([ids])  # (N, K, L)
         self.alignments = tf.one_hot([looked_at], width)  # (N, K, L, S)
 
@@ -147,6 +148,7 @@ class Told(tf.Module):
             scores=log_probs,
             token_log_probs=tf.zeros((count, 1, length)),
             alignments=self.alignments,
+            copied=tf.zeros((count, 1, length)),
         )
 
 
