@@ -57,6 +57,13 @@ class AttentionCell(keras.Layer):
         s_t      = cell_2(c_t, s'_t), and cells above it
         y_t      = tanh(W·[c_t, s_t])
 
+    With `query="bottom_state"` the first cell asks and all cells read what is
+    found (GNMT, Wu et al. 2016):
+
+        c_t, a_t = attention(s¹_{t-1}, memory)
+        s¹_t     = cell_1([x_t, c_t], s¹_{t-1})
+        sⁱ_t     = cell_i([sⁱ⁻¹_t, c_t], sⁱ_{t-1})
+
     where s is the output of the stack. With input feeding (Luong et al. 2015,
     section 3.3) the cells read y_{t-1} as well: [x_t, …, y_{t-1}]. Without
     `units` there is no W: y_t = c_t.
@@ -68,9 +75,9 @@ class AttentionCell(keras.Layer):
         cells: One cell, or those of a stack, the first one reads the inputs.
         attention: The attention layer, or several.
         units: Positive integer N, size of y; None for the bare context.
-        query: Which state asks: "previous_state", "new_state" or
-            "conditional", for which there are two cells with states alike, or
-            more.
+        query: Which state asks: "previous_state", "new_state", "conditional",
+            for which there are two cells with states alike, or more, or
+            "bottom_state".
         input_feeding: Whether the cells read the y of the step before.
         activation: What makes y of W·[c_t, s_t]; None for a linear one.
             Unused without `units`.
@@ -102,6 +109,7 @@ class AttentionCell(keras.Layer):
         Bahdanau et al. (2015), arXiv:1409.0473.
         Luong et al. (2015), arXiv:1508.04025.
         Sennrich et al. (2017), Nematus, arXiv:1703.04357, section 2.
+        Wu et al. (2016), GNMT, arXiv:1609.08144, section 3.
 
     Example:
 
@@ -195,7 +203,7 @@ class AttentionCell(keras.Layer):
             )
         )
         size = input_shape[-1]
-        if self.query == "previous_state":
+        if self.query in ("previous_state", "bottom_state"):
             size += self._context_size
         if self.input_feeding:
             size += self.units or self._context_size
@@ -203,12 +211,15 @@ class AttentionCell(keras.Layer):
         for i, cell in enumerate(self.cells):
             if self.query == "conditional" and i == 1:
                 size = self._context_size
+            if self.query == "bottom_state" and i:
+                size += self._context_size
             self.input_sizes.append(size)
             # Parts that come from a file are built already.
             if not cell.built:
                 cell.build((None, size))
             size = cell.output_size
-        asking = self.cells[0 if self.query == "conditional" else -1]
+        bottom = self.query in ("conditional", "bottom_state")
+        asking = self.cells[0 if bottom else -1]
         for attention, shape in zip(
             self.attentions, memory_shapes, strict=True
         ):

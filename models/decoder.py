@@ -5,7 +5,7 @@ calls; the steps themselves are in `layers/attention_cell.py`.
 """
 
 from collections import deque
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -85,9 +85,11 @@ class Decoder(keras.Layer):
         attention: Name of the attention, see `layers.attention.ATTENTIONS`,
             or the attention itself.
         query: Which state asks: "previous_state" (attention before the cells,
-            Bahdanau et al. 2015), "new_state" (after them, Luong et al. 2015)
-            or "conditional" (between two cells that go on from the state of
-            one another, Sennrich et al. 2017; one cell more than `num_layers`).
+            Bahdanau et al. 2015), "new_state" (after them, Luong et al. 2015),
+            "conditional" (between two cells that go on from the state of one
+            another, Sennrich et al. 2017; one cell more than `num_layers`) or
+            "bottom_state" (of the first cell; all of them read what is found:
+            GNMT, Wu et al. 2016).
         input_feeding: Whether the cells read y_{t-1} as well.
         tie_embeddings: Whether W is the matrix of the embeddings, transposed
             (Press & Wolf 2017, arXiv:1608.05859).
@@ -97,6 +99,11 @@ class Decoder(keras.Layer):
         output_size: Size N of y; by default U.
         output_dropout: Share of y to drop in training.
         cell_options: More arguments of the cells, by name.
+        embedding_dropout: Share of the embeddings' numbers to drop in training,
+            others at each position.
+        residual: Whether each cell above the first adds what it reads of the
+            one below to what it puts out.
+        bridge: Where cells start from: "dense", see above, or "zeros".
         copying: Whether tokens of the source can be copied.
         unknown_copies: How many different tokens O of a source can be copied
             that are outside of the vocabulary; their ids are V to V + O − 1.
@@ -117,8 +124,8 @@ class Decoder(keras.Layer):
         and the alignments (B, T, S).
 
     Raises:
-        ValueError: `num_layers` is not positive; `cell`, `attention` or
-            `query` is no such name, or the cell has no such options;
+        ValueError: `num_layers` is not positive; `cell`, `attention`, `query`
+            or `bridge` is no such name, or the cell has no such options;
             embeddings are tied that are not of size N; a deep output is to be
             fed to the cells; tokens outside of the vocabulary are copied
             without `copying`; or what needs weights comes before `start` or a
@@ -150,6 +157,9 @@ class Decoder(keras.Layer):
         output_size: int | None = None,
         output_dropout: float = 0.0,
         cell_options: dict[str, Any] | None = None,
+        embedding_dropout: float = 0.0,
+        residual: bool = False,
+        bridge: Literal["dense", "zeros"] = "dense",
         copying: bool = False,
         unknown_copies: int = 0,
         unknown_id: int = 1,
@@ -178,6 +188,11 @@ class Decoder(keras.Layer):
                 "`deep_output` and `input_feeding` exclude each other: what is "
                 "fed is y without the token"
             )
+        if bridge not in ("dense", "zeros"):
+            raise ValueError(
+                "`bridge` must be 'dense' or 'zeros'. "
+                f"Received: bridge={bridge!r}"
+            )
         if unknown_copies < 0 or (unknown_copies and not copying):
             raise ValueError(
                 "`unknown_copies` must not be negative, and needs `copying`. "
@@ -197,6 +212,9 @@ class Decoder(keras.Layer):
         self.deep_output = deep_output
         self.output_size = output_size
         self.output_dropout = output_dropout
+        self.embedding_dropout = embedding_dropout
+        self.residual = residual
+        self.bridge = bridge
         self.copying = copying
         self.unknown_copies = unknown_copies
         self.unknown_id = unknown_id
@@ -226,6 +244,7 @@ class Decoder(keras.Layer):
             output_size,
             query=query,
             input_feeding=input_feeding,
+            residual=residual,
             activation=None if deep_output else "tanh",
             dtype=dtype,
         )
@@ -240,6 +259,11 @@ class Decoder(keras.Layer):
             for of_token in (False, True)
             if copying
         ]
+        self.embedding_dropout_layer = (
+            keras.layers.Dropout(embedding_dropout, dtype=dtype)
+            if embedding_dropout
+            else None
+        )
         self.dropout_layer = (
             keras.layers.Dropout(output_dropout, dtype=dtype)
             if output_dropout
@@ -248,7 +272,7 @@ class Decoder(keras.Layer):
         # One for each state that may start from anything.
         self.bridges = [
             keras.layers.Dense(size, activation="tanh", dtype=dtype)
-            for stacked in self._starting_cells
+            for stacked in (self._starting_cells if bridge == "dense" else [])
             for i, size in enumerate(keras.tree.flatten(stacked.state_size))
             if i in stacked.free_states
         ]
@@ -307,6 +331,8 @@ class Decoder(keras.Layer):
     ) -> Any:
         prepared, state = self.start(memory, summary, memory_mask)
         inputs = self._embedded(ids)  # (B, T, E)
+        if self.embedding_dropout_layer is not None:
+            inputs = self.embedding_dropout_layer(inputs, training=training)
         outputs, alignments = self.attention_cell.run(
             inputs, state, prepared, training
         )
@@ -427,7 +453,7 @@ class Decoder(keras.Layer):
         cells = []
         for stacked in self.attention_cell.cells:
             states = stacked.get_initial_state(tf.shape(summary)[0])
-            if stacked in self._starting_cells:
+            if self.bridges and stacked in self._starting_cells:
                 for i in stacked.free_states:
                     states[i] = tf.cast(next(bridged), states[i].dtype)
             cells.append(states)
@@ -527,6 +553,9 @@ class Decoder(keras.Layer):
             "output_size": self.output_size,
             "output_dropout": self.output_dropout,
             "cell_options": dict(self.cell_options),
+            "embedding_dropout": self.embedding_dropout,
+            "residual": self.residual,
+            "bridge": self.bridge,
             "copying": self.copying,
             "unknown_copies": self.unknown_copies,
             "unknown_id": self.unknown_id,

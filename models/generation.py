@@ -161,10 +161,6 @@ class Generation(keras.Model):
         """Return what `start` reads of a batch, by name, as tensors."""
         raise NotImplementedError
 
-    def memory_mask(self, source: dict[str, Any]) -> Any:
-        """Return (B, S), which positions of the memory count."""
-        raise NotImplementedError
-
     @property
     def unknown_copies(self) -> int | None:
         """How many unknown tokens of a source can be copied.
@@ -204,7 +200,7 @@ class Generation(keras.Model):
     ) -> Hypotheses:
         step, state = self.start(source, beam_width * max_length)
         start_ids = self._start_ids(source)
-        mask = self.memory_mask(source)
+        mask = source["source"] != 0
         if self.unknown_copies is not None:
             # Copying is no position that is to be covered.
             mask = tf.pad(mask, [[0, 0], [0, 1]])

@@ -69,7 +69,8 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
 
     Raises:
         ValueError: `sampling_probability` is not in [0, 1],
-            `guided_attention` or `coverage` is negative, or the inputs are not
+            `guided_attention` or `coverage` is negative; a decoder is to copy
+            from a pyramid; or the inputs are not
             such.
 
     Example:
@@ -111,6 +112,11 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
                 raise ValueError(
                     f"`{name}` must not be negative. Received: {name}={weight}"
                 )
+        if decoder.copying and encoder.stride > 1:
+            raise ValueError(
+                "A decoder cannot copy single tokens from the memory of a "
+                "pyramid: set `copying` or `pyramid` to False"
+            )
         # The inputs are integers, and the weights of tokens need float32.
         super().__init__(autocast=False, **kwargs)
         self.encoder = encoder
@@ -296,9 +302,6 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
         decoder = self.decoder
         return decoder.unknown_copies if decoder.copying else None
 
-    def memory_mask(self, source: dict[str, Any]) -> Any:
-        return source["source"] != 0
-
     def _sources(self, source: Any) -> dict[str, Any]:
         given = source if isinstance(source, dict) else {"source": source}
         found = {
@@ -326,19 +329,21 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
         self, source: dict[str, Any], target: Any, training: bool = False
     ) -> tuple[Any, Any, Any]:
         """Return y (B, T, N), the target that was read, and the alignments."""
-        ids, mask = source["source"], self.memory_mask(source)
-        memory, summary = self.encoder(ids, mask=ids != 0, training=training)
+        mask = source["source"] != 0
+        memory, summary = self.encoder(
+            source["source"], mask=mask, training=training
+        )
         if training and self.sampling_probability:
             target = self._mix(target, memory, summary, source)
         outputs, alignments = self.decoder(
             target,
             memory,
             summary,
-            memory_mask=mask,
+            memory_mask=self.encoder.memory_mask(mask),
             project=False,
             training=training,
         )
-        return outputs, target, alignments
+        return outputs, target, self.encoder.by_token(alignments, mask)
 
     def _logits(
         self, outputs: Any, target: Any, alignments: Any, source: dict[str, Any]
@@ -356,8 +361,10 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
         source: dict[str, Any],
         num_tokens: int = 1,
     ) -> tuple[Step, Any]:
-        mask = self.memory_mask(source)
-        prepared, state = self.decoder.start(memory, summary, mask)
+        mask = source["source"] != 0
+        prepared, state = self.decoder.start(
+            memory, summary, self.encoder.memory_mask(mask)
+        )
         # Twice as many, as outputs may well be shorter than they can be.
         worth_a_table = 2 * self.decoder.vocabulary_size
         table = None
@@ -365,9 +372,14 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
             table = self.decoder.input_table()
 
         def step(ids: Any, state: Any) -> tuple[Any, Any, Any]:
-            return self.decoder.step(
+            logits, alignments, state = self.decoder.step(
                 ids, state, prepared, table, source.get("copies")
             )
+            if self.encoder.stride > 1:
+                times = tf.shape(ids)[0] // tf.maximum(tf.shape(mask)[0], 1)
+                rows = tf.repeat(mask, times, axis=0)
+                alignments = self.encoder.by_token(alignments, rows)
+            return logits, alignments, state
 
         return step, state
 

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_recurrent.pipelines.copied_tokens import CopiedTokens
+from keras_recurrent.pipelines.diagonal import with_diagonal_alignments
 from keras_recurrent.pipelines.teacher_forcing import (
     for_teacher_forcing,
     rounded,
@@ -41,6 +42,7 @@ def training_batches(
     cache: bool = False,
     service: str | None = None,
     unknown_copies: int | None = None,
+    diagonal: bool = False,
 ) -> tf.data.Dataset:
     """Turn pairs of texts into batches for teacher forcing.
 
@@ -78,12 +80,15 @@ def training_batches(
         unknown_copies: for models that copy, how many tokens of a source that
             the vocabulary lacks have an id, see `CopiedTokens`; None for
             others.
+        diagonal: whether to add alignments that attention is guided by, see
+            `with_diagonal_alignments`.
 
     Returns:
         A dataset of `({"source": (B, S), "target": (B, T)}, labels (B, T))`,
         int32, padded with 0; with `unknown_copies` there are "copies" (B, S),
-        too. How many there are is known if it is known of the
-        pairs, the unit is sentences, and there is no service.
+        with `diagonal` "alignments" (B, T, S), too. How many there are is known
+        if it is known of the pairs, the unit is sentences, and there is no
+        service.
 
     Raises:
         ValueError: `batch_size` is not positive, the unit is another, or
@@ -147,6 +152,8 @@ def training_batches(
         .flat_map(cut)
         .map(partial(for_teacher_forcing, full, multiple))
     )
+    if diagonal:
+        batches = batches.map(with_diagonal_alignments)
     if service is not None:
         # Not `DYNAMIC`, which would cut the two files of a pair apart.
         policy = tf.data.experimental.service.ShardingPolicy.HINT

@@ -1,7 +1,12 @@
 """The model that a recipe asks for."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import keras
+
+from keras_recurrent.layers.attention import ATTENTIONS
 from keras_recurrent.layers.cells import get_cell
 from keras_recurrent.models import (
     Decoder,
@@ -23,39 +28,44 @@ def build_model(
     """Build the encoder-decoder for vocabularies of these sizes.
 
     Raises:
-        RecipeError: the cell has no such options, or not of such values.
+        RecipeError: the cell or the attention has no such options, or not of
+            such values.
     """
-    try:
+    with _options("cell_options", config.cell_options):
         check_options(config.cell, config.cell_options)
         get_cell(config.cell)(config.units, **config.cell_options)
-    except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"model.cell_options: {reason}") from None
-    except TypeError as error:
-        raise RecipeError(
-            f"model.cell_options: a value is of the wrong type ({error}). "
-            f"Received: {config.cell_options}"
-        ) from None
-    sizes: dict[str, Any] = {
+    units = config.decoder_units or config.units
+    with _options("attention_options", config.attention_options):
+        attention = ATTENTIONS[config.attention](
+            units, dtype=config.dtype, **config.attention_options
+        )
+    shared: dict[str, Any] = {
         "dtype": config.dtype,
         "cell_options": config.cell_options,
-        "embedding_dim": config.embedding_dim,
-        "units": config.units,
         "cell": config.cell,
         "dropout": config.dropout,
         "recurrent_dropout": config.recurrent_dropout,
+        "embedding_dropout": config.embedding_dropout,
+        "residual": config.residual,
     }
     encoder = Encoder(
         source_size,
+        config.embedding_dim,
+        config.units,
         num_layers=config.encoder_layers,
         bidirectional=config.bidirectional,
         output_dropout=config.memory_dropout,
-        **sizes,
+        pyramid=config.pyramid,
+        summary="mean" if config.bridge == "mean" else "final",
+        **shared,
     )
     decoder = Decoder(
         target_size,
+        config.decoder_embedding_dim or config.embedding_dim,
+        units,
         num_layers=config.decoder_layers,
-        attention=config.attention,
+        attention=attention,
+        bridge="zeros" if config.bridge == "zeros" else "dense",
         query=config.query,
         input_feeding=config.input_feeding,
         deep_output=config.deep_output,
@@ -64,18 +74,40 @@ def build_model(
         copying=config.copying,
         unknown_copies=config.unknown_copies,
         output_dropout=config.output_dropout,
-        **sizes,
+        **shared,
     )
+    sampling: Any = config.sampling_probability
+    if config.sampling_steps:
+        sampling = keras.optimizers.schedules.PolynomialDecay(
+            0.0, config.sampling_steps, config.sampling_probability
+        )
     model = Seq2Seq(
         encoder,
         decoder,
         start_id=Vocabulary.start_id,
         end_id=Vocabulary.end_id,
+        sampling_probability=sampling,
+        guided_attention=config.guided_attention,
         coverage=config.coverage,
         dtype=config.dtype,
     )
     model.build()
     return model
+
+
+@contextmanager
+def _options(key: str, given: Mapping[str, Any]) -> Iterator[None]:
+    """Say which key it is that options are wrong of."""
+    try:
+        yield
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"model.{key}: {reason}") from None
+    except TypeError as error:
+        raise RecipeError(
+            f"model.{key}: there is no such option, or a value is of the wrong "
+            f"type ({error}). Received: {dict(given)}"
+        ) from None
 
 
 def compile_model(

@@ -100,7 +100,7 @@ Cell = Annotated[str, AfterValidator(_known_cell)]
 Attention = Literal[
     "bahdanau", "coverage", "location_sensitive", "luong", "multi_head"
 ]
-Query = Literal["previous_state", "new_state", "conditional"]
+Query = Literal["previous_state", "new_state", "conditional", "bottom_state"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 LengthPenalty = Annotated[
@@ -375,19 +375,39 @@ class ModelConfig(Section):
     of its class, see `layers/cells/`."""
     units: PositiveInt = 128
     """Size of the state, per direction and layer."""
+    decoder_units: PositiveInt | None = None
+    """Size of the state of the decoder; null is `units`."""
     embedding_dim: PositiveInt = 64
     """Size of the token embeddings."""
+    decoder_embedding_dim: PositiveInt | None = None
+    """Size of those of target tokens; null is `embedding_dim`."""
     encoder_layers: PositiveInt = 1
     decoder_layers: PositiveInt = 1
-    bidirectional: bool = True
-    """Read the source in both directions."""
+    bidirectional: bool | Literal["first"] = True
+    """Read the source in both directions; `first`: only with the first layer
+    (GNMT, Wu et al., 2016)."""
+    residual: bool = False
+    """Whether layers above the first add what they read to what they put
+    out."""
+    pyramid: bool = False
+    """Whether each layer of the encoder above the first reads two steps as one
+    (Chan et al., 2016), for long sources such as characters."""
+    bridge: Literal["final", "mean", "zeros"] = "final"
+    """What the decoder starts from: the encoder's final states, the mean of
+    what it puts out (Nematus), or nothing."""
     attention: Attention = "bahdanau"
     """How the decoder scores the source: additively (Bahdanau et al., 2015) or
     by a product (Luong et al., 2015), which is faster."""
+    attention_options: dict[str, Any] = {}
+    """More arguments of the attention, by name, such as `probability_fn:
+    sparsemax`, `normalize: true` or `dropout: 0.1`; those of its class, see
+    `layers/attention/`."""
     query: Query = "previous_state"
     """Attention before the cell (Bahdanau et al., 2015), after it, from its
-    new state (Luong et al., 2015), or between two cells that go on from the
-    state of one another (conditional: Sennrich et al., 2017)."""
+    new state (Luong et al., 2015), between two cells that go on from the state
+    of one another (conditional: Sennrich et al., 2017), or from the state of
+    the first of several cells, all of which read what it finds (bottom_state:
+    GNMT, Wu et al., 2016)."""
     input_feeding: bool = False
     """Feed the attended state back as input; needs `query: new_state`."""
     deep_output: bool = False
@@ -404,14 +424,25 @@ class ModelConfig(Section):
     tie_embeddings: bool = False
     """Whether the embeddings of target tokens make the logits as well; they
     then have the size of the output."""
+    embedding_dropout: Fraction = 0.0
+    """Dropout of the embeddings, at each position anew."""
     dropout: Fraction = 0.0
-    """Dropout of the inputs of every recurrent layer."""
+    """Dropout of the inputs of every recurrent layer, the same at all
+    positions."""
     recurrent_dropout: Fraction = 0.0
     """Dropout of the recurrent state."""
     memory_dropout: Fraction = 0.0
     """Dropout of what the encoder puts out."""
     output_dropout: Fraction = 0.0
     """Dropout of what the next token is predicted from."""
+    sampling_probability: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """With which a token that the decoder reads in training is one of its own
+    rather than the right one (scheduled sampling, Bengio et al., 2015)."""
+    sampling_steps: NonNegativeInt = 0
+    """Over how many batches that probability rises from 0."""
+    guided_attention: Weight = 0.0
+    """Weight of a loss that keeps attention near the diagonal (Tachibana et
+    al., 2018), where source and target run parallel, as in pronunciation."""
     coverage: Weight = 0.0
     """Weight of the loss of looking again at what of the source has been looked
     at (See et al., 2017); 1 is usual, once a model has learned the rest."""
@@ -434,12 +465,39 @@ class ModelConfig(Section):
 
     @pydantic.model_validator(mode="after")
     def _tied_sizes_agree(self) -> Self:
-        size = self.output_size or self.units
-        if self.tie_embeddings and self.embedding_dim != size:
+        size = self.output_size or self.decoder_units or self.units
+        embedded = self.decoder_embedding_dim or self.embedding_dim
+        if self.tie_embeddings and embedded != size:
             raise ValueError(
                 "`tie_embeddings: true` needs embeddings of the size of the "
-                f"output. Received: embedding_dim={self.embedding_dim}, "
+                f"output. Received: embedding_dim={embedded}, "
                 f"output_size={size}"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _pyramids_have_layers(self) -> Self:
+        for name, is_set in (
+            ("residual", self.residual),
+            ("copying", self.copying),
+        ):
+            if self.pyramid and is_set:
+                raise ValueError(
+                    f"`pyramid: true` and `{name}: true` exclude each other"
+                )
+        if self.pyramid and self.encoder_layers == 1:
+            raise ValueError(
+                "`pyramid: true` joins steps from the second layer on. "
+                "Received: encoder_layers=1"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _steps_of_sampling(self) -> Self:
+        if self.sampling_steps and not self.sampling_probability:
+            raise ValueError(
+                "`sampling_steps` needs a `sampling_probability`. "
+                f"Received: sampling_steps={self.sampling_steps}"
             )
         return self
 
@@ -459,7 +517,9 @@ class ModelConfig(Section):
 
     @pydantic.model_validator(mode="after")
     def _units_make_heads(self) -> Self:
-        _check_heads((self.attention,), (self.units,))
+        if "num_heads" not in self.attention_options:
+            size = self.decoder_units or self.units
+            _check_heads((self.attention,), (size,))
         return self
 
 

@@ -114,6 +114,7 @@ def load_batches(
         cache=bool(small) and config.data_service is None,
         service=config.data_service,
         unknown_copies=recipe.model.copied,
+        diagonal=recipe.model.guided_attention > 0,
     )
     validation = training_batches(
         pairs["validation"],
@@ -123,6 +124,7 @@ def load_batches(
         shuffle=False,
         static_shapes=config.jit_compile,
         unknown_copies=recipe.model.copied,
+        diagonal=recipe.model.guided_attention > 0,
     )
     return train, validation.cache()
 

@@ -64,6 +64,8 @@ class Attention(keras.Layer):
             the scores (B, T, S) and of a mask that is broadcastable to them,
             or None.
         kernel_initializer: For the kernels.
+        dropout: Share of the alignments to drop in training, before they
+            weigh the memory; those that are returned are whole.
 
     Call arguments:
         query: (B, U), one query for each sentence, or (B, T, U), many.
@@ -72,7 +74,7 @@ class Attention(keras.Layer):
             None; for a memory that is not prepared.
         state: The state before the (first) query, each (B, S); that of
             `get_initial_state` by default.
-        training: Whether to apply noise, if there is any.
+        training: Whether to apply noise and dropout, if there is any.
 
     Returns:
         The context (B, M) and the alignments (B, S); for many queries
@@ -80,7 +82,8 @@ class Attention(keras.Layer):
 
     Raises:
         ValueError: `units` is not a positive integer; `probability_fn` is no
-            such name; there is a mask beside a prepared memory; or a layer
+            such name; `dropout` is not in [0, 1), or is for a monotonic
+            attention; there is a mask beside a prepared memory; or a layer
             that is not built yet is to project a query or a memory alone.
     """
 
@@ -89,6 +92,7 @@ class Attention(keras.Layer):
         units: int,
         probability_fn: str | Callable[..., Any] = "softmax",
         kernel_initializer: Any = "glorot_uniform",
+        dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -110,6 +114,14 @@ class Attention(keras.Layer):
         self.monotonic = (
             probability_fn if isinstance(probability_fn, Monotonic) else None
         )
+        if not 0 <= dropout < 1 or (dropout and self.monotonic is not None):
+            raise ValueError(
+                "`dropout` must be in [0, 1), and 0 for monotonic alignments, "
+                f"whose next ones go on from them. Received: dropout={dropout}"
+            )
+        self.dropout = dropout
+        if dropout:
+            self.seed_generator = keras.random.SeedGenerator()
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.supports_masking = True
 
@@ -136,7 +148,9 @@ class Attention(keras.Layer):
             noise = self.noise((tf.shape(query)[0],), memory, training)
             return self._attend_one(query, memory, state, noise)
         if not state:
-            return self.attend(query, memory)
+            shape = (tf.shape(query)[0], tf.shape(query)[1])
+            noise = self.noise(shape, memory, training)
+            return self.attend(query, memory, noise=noise)
         return self._attend_in_turn(query, memory, state, training)
 
     def compute_mask(self, *args: Any, **kwargs: Any) -> tuple[None, None]:
@@ -218,9 +232,15 @@ class Attention(keras.Layer):
         Returns:
             (…, S).
         """
+        shape = (*shape, tf.shape(memory.values)[1])
+        if self.dropout and training:
+            return keras.random.dropout(
+                tf.ones(shape, self.compute_dtype),
+                self.dropout,
+                seed=self.seed_generator,
+            )
         if self.monotonic is None:
             return None
-        shape = (*shape, tf.shape(memory.values)[1])
         return self.monotonic.noise(shape, self.compute_dtype, training)
 
     def score(self, query: Any, keys: Any, state: Sequence[Any]) -> Any:
@@ -251,7 +271,21 @@ class Attention(keras.Layer):
         """
         scores = self.score(query, memory.keys, state)
         alignments = self.alignments(scores, memory.mask, state, noise)
-        return tf.matmul(alignments, memory.values), alignments
+        kept = self.kept(alignments, noise)
+        return tf.matmul(kept, memory.values), alignments
+
+    def kept(self, alignments: Any, noise: Any) -> Any:
+        """Return what dropout leaves of alignments.
+
+        Args:
+            alignments: (B, …, K, S).
+            noise: As in `attend`.
+        """
+        if not self.dropout or noise is None:
+            return alignments
+        for _ in range(alignments.shape.rank - 3):  # All heads alike.
+            noise = noise[:, tf.newaxis]
+        return alignments * noise
 
     def alignments(
         self,
@@ -287,6 +321,7 @@ class Attention(keras.Layer):
             "kernel_initializer": keras.initializers.serialize(
                 self.kernel_initializer
             ),
+            "dropout": self.dropout,
         }
 
     @classmethod

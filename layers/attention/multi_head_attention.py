@@ -132,7 +132,8 @@ class MultiHeadAttention(Attention):
     ) -> tuple[Any, Any]:
         scores = self.score(query, memory.keys, state)
         alignments = self.alignments(scores, memory.mask)  # (B, H, K, S)
-        contexts = tf.matmul(alignments, self._heads(memory.values))
+        kept = self.kept(alignments, noise)
+        contexts = tf.matmul(kept, self._heads(memory.values))
         contexts = tf.transpose(contexts, (0, 2, 1, 3))  # (B, K, H, A / H)
         shape = tf.concat([tf.shape(contexts)[:2], [self.units]], 0)
         return tf.reshape(contexts, shape), tf.reduce_mean(alignments, axis=1)

@@ -224,7 +224,7 @@ def _run_trained(
     )
     query = added_up(sequences[: len(asked)])
     states = sequences[len(asked) :]
-    if parts.query == "previous_state":
+    if parts.looks_first:
         query = before(query, parts.query_of(state))
     states = [
         swap_batch_and_time(before(sequence, flat[i]))
@@ -249,7 +249,7 @@ def _positions_of_outputs(
 ) -> list[int] | None:
     """Numbers of the states that sum up to what is asked with.
 
-    That is the output of the stack, or of the first of two conditional cells.
+    That is the output of the stack, or of its first cell alone.
     None if it is no sum of states.
     """
     flat = tf.nest.flatten(state.cells)
@@ -257,7 +257,7 @@ def _positions_of_outputs(
         position_of(cell.output_of(states), flat)
         for cell, states in zip(parts.cells, state.cells, strict=True)
     ]
-    if parts.query == "conditional":
+    if parts.query in ("conditional", "bottom_state"):
         needed = positions[:1]
     else:
         needed = positions if parts.residual else positions[-1:]

@@ -35,7 +35,7 @@ Dropout = list[tuple[Any | None, Any | None]]
 """For each cell the mask of its inputs and that of its recurrent products."""
 
 
-Query = Literal["previous_state", "new_state", "conditional"]
+Query = Literal["previous_state", "new_state", "conditional", "bottom_state"]
 
 
 class AttentionParts(NamedTuple):
@@ -76,12 +76,19 @@ class AttentionParts(NamedTuple):
         return read
 
     def query_of(self, state: AttentionState) -> Any:
-        """The output (R, U) of the stack at the step before."""
+        """The output (R, U) at the step before, of the stack or its bottom."""
         outputs = [
             cell.output_of(states)
             for cell, states in zip(self.cells, state.cells, strict=True)
         ]
+        if self.query == "bottom_state":
+            return outputs[0]
         return added_up(outputs[self.first :]) if self.residual else outputs[-1]
+
+    @property
+    def looks_first(self) -> bool:
+        """Whether attention comes before all cells."""
+        return self.query in ("previous_state", "bottom_state")
 
     @property
     def first(self) -> int:
@@ -138,7 +145,7 @@ class AttentionStep:
         read: list[Any] = []
         contexts: list[Any] = []
         alignments: list[Any] = []
-        if parts.query == "previous_state":
+        if parts.looks_first:
             contexts, alignments = self._look(
                 parts.query_of(state), state.looks, look_noise, dot
             )
@@ -163,7 +170,10 @@ class AttentionStep:
                 # (R, P), or a structure of such
                 projected = self._project_first(given, read, masks[0], dot)
             else:
-                dropped = below if masks[0] is None else below * masks[0]
+                above = below
+                if parts.query == "bottom_state":
+                    above = tf.concat([below, *contexts], axis=-1)
+                dropped = above if masks[0] is None else above * masks[0]
                 projected = _project(one, dropped, dot)  # (R, P)
             if i in cell_noise:
                 projected = [projected, cell_noise[i]]
