@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_recurrent.layers import AttentionCell, GRUCell
 from keras_recurrent.layers.attention import ATTENTIONS
 
-B, T, S, M, U, A = 2, 5, 40, 3, 4, 8
+B, T, S, M, U, A = 2, 5, 40, 8, 8, 8
 
 
 @pytest.mark.parametrize("name", sorted(ATTENTIONS))
