@@ -24,6 +24,7 @@ from keras_recurrent.pipelines.recipe import (
     TrainingConfig,
     VocabularyConfig,
 )
+from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.sources import fingerprint
 from keras_recurrent.pipelines.splits import (
@@ -54,6 +55,9 @@ def build_vocabularies(
     Args:
         recipe: says how texts become tokens.
         pairs: those for training, from `load_splits`.
+
+    Raises:
+        RecipeError: no token occurs often enough.
     """
     # One vocabulary of the texts of both sides, or one of each.
     configs = [recipe.source]
@@ -69,18 +73,26 @@ def build_vocabularies(
             which = min(number, len(configs) - 1)
             counts[which].add(splitters[which](batch[side]).flat_values)
     vocabularies = [
-        _vocabulary(*both) for both in zip(counts, configs, strict=True)
+        _vocabulary(*side)
+        for side in zip(("source", "target"), counts, configs, strict=False)
     ]
     return vocabularies[0], vocabularies[-1]
 
 
-def _vocabulary(counts: TokenCounts, config: VocabularyConfig) -> Vocabulary:
+def _vocabulary(
+    side: str, counts: TokenCounts, config: VocabularyConfig
+) -> Vocabulary:
     if counts.forgotten:
         say(
             "There were too many different tokens to count all; "
             f"{counts.forgotten:,} that had occurred once were forgotten"
         )
     tokens = tokens_of(counts, config.split, config.max_size, config.min_count)
+    if not tokens:
+        raise RecipeError(
+            f"{side}: no token of the training texts occurs so often as "
+            f"{side}.min_count={config.min_count} times"
+        )
     return Vocabulary(
         tokens, config.split, config.case, config.normalize, config.unknowns
     )

@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,3 +121,33 @@ def trained(
         own = tmp_path_factory.mktemp("runs") / "letters"
         shutil.copytree(run.folder, own)
     return own
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("localhost", 0))
+        return one.getsockname()[1]
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    """The address of a `tf.data` service with two workers."""
+    import tensorflow as tf
+
+    library = tf.data.experimental.service
+    addresses = [f"localhost:{_free_port()}" for _ in range(2)]
+    dispatcher = library.DispatchServer(
+        library.DispatcherConfig(worker_addresses=addresses)
+    )
+    workers = [
+        library.WorkerServer(
+            library.WorkerConfig(
+                dispatcher_address=dispatcher.target.removeprefix("grpc://"),
+                worker_address=address,
+                port=int(address.partition(":")[2]),
+            )
+        )
+        for address in addresses
+    ]
+    yield dispatcher.target
+    del workers, dispatcher

@@ -17,7 +17,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 RECIPES = sorted(EXAMPLES.rglob("*.y*ml"))
 SPLITS = ("train", "validation", "test")
 ON_TEXTS_OF_ONES_OWN = [
-    EXAMPLES / f"{name}.yaml" for name in ("pronunciation", "translation")
+    *(EXAMPLES / f"{name}.yaml" for name in ("pronunciation", "translation")),
+    *(EXAMPLES / "models").glob("*.yaml"),
 ]
 
 

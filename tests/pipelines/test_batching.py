@@ -3,7 +3,6 @@
 Tests `teacher_forcing.py`.
 """
 
-import socket
 from collections import Counter
 
 import numpy as np
@@ -177,34 +176,6 @@ def test_batches_of_tokens(count, size, shuffle, static_shapes):
             batch = 0
         batch += 1
     assert sorted(n for n, *_ in found) == sorted([*expected, batch])
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("localhost", 0))
-        return one.getsockname()[1]
-
-
-@pytest.fixture
-def service():
-    """The address of a `tf.data` service with two workers."""
-    library = tf.data.experimental.service
-    addresses = [f"localhost:{free_port()}" for _ in range(2)]
-    dispatcher = library.DispatchServer(
-        library.DispatcherConfig(worker_addresses=addresses)
-    )
-    workers = [
-        library.WorkerServer(
-            library.WorkerConfig(
-                dispatcher_address=dispatcher.target.removeprefix("grpc://"),
-                worker_address=address,
-                port=int(address.partition(":")[2]),
-            )
-        )
-        for address in addresses
-    ]
-    yield dispatcher.target
-    del workers, dispatcher
 
 
 def test_the_workers_of_a_service(service, tmp_path):
