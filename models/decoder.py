@@ -83,7 +83,7 @@ class Decoder(keras.Layer):
         cell: Name of the cell, see `layers.cells.CELLS`.
         num_layers: Number of cells in the stack.
         attention: Name of the attention, see `layers.attention.ATTENTIONS`,
-            or the attention itself.
+            or the attention itself. Of several sources each has one like it.
         query: Which state asks: "previous_state" (attention before the cells,
             Bahdanau et al. 2015), "new_state" (after them, Luong et al. 2015),
             "conditional" (between two cells that go on from the state of one
@@ -104,16 +104,19 @@ class Decoder(keras.Layer):
         residual: Whether each cell above the first adds what it reads of the
             one below to what it puts out.
         bridge: Where cells start from: "dense", see above, or "zeros".
-        copying: Whether tokens of the source can be copied.
+        num_sources: Number of memories that are attended to; the alignments are
+            those with the first one.
+        copying: Whether tokens of the (first) source can be copied.
         unknown_copies: How many different tokens O of a source can be copied
             that are outside of the vocabulary; their ids are V to V + O − 1.
         unknown_id: What these are read as.
 
     Call arguments:
         ids: (B, T), the tokens before the ones to predict (teacher forcing).
-        memory: (B, S, M), from the encoder.
+        memory: (B, S, M), from the encoder; of several sources a list.
         summary: (B, N), from the encoder.
-        memory_mask: (B, S), boolean, True at the positions that count.
+        memory_mask: (B, S), boolean, True at the positions that count; of
+            several sources a list.
         copies: (B, S), the token of each source position, 0 where there is
             none; for logits with `copying`.
         project: Whether to return logits rather than what they are made of.
@@ -124,9 +127,9 @@ class Decoder(keras.Layer):
         and the alignments (B, T, S).
 
     Raises:
-        ValueError: `num_layers` is not positive; `cell`, `attention`, `query`
-            or `bridge` is no such name, or the cell has no such options;
-            embeddings are tied that are not of size N; a deep output is to be
+        ValueError: `num_layers` or `num_sources` is not positive; `cell`,
+            `attention`, `query` or `bridge` is no such name, or the cell has
+            no such options; embeddings are tied that are not of size N; a deep output is to be
             fed to the cells; tokens outside of the vocabulary are copied
             without `copying`; or what needs weights comes before `start` or a
             call.
@@ -160,6 +163,7 @@ class Decoder(keras.Layer):
         embedding_dropout: float = 0.0,
         residual: bool = False,
         bridge: Literal["dense", "zeros"] = "dense",
+        num_sources: int = 1,
         copying: bool = False,
         unknown_copies: int = 0,
         unknown_id: int = 1,
@@ -167,11 +171,14 @@ class Decoder(keras.Layer):
     ) -> None:
         super().__init__(**kwargs)
         output_size = output_size or units
-        if num_layers < 1:
-            raise ValueError(
-                "`num_layers` must be positive. "
-                f"Received: num_layers={num_layers}"
-            )
+        for name, count in (
+            ("num_layers", num_layers),
+            ("num_sources", num_sources),
+        ):
+            if count < 1:
+                raise ValueError(
+                    f"`{name}` must be positive. Received: {name}={count}"
+                )
         if isinstance(attention, str) and attention not in ATTENTIONS:
             raise ValueError(
                 f"`attention` must be one of {', '.join(ATTENTIONS)}, or an "
@@ -215,6 +222,7 @@ class Decoder(keras.Layer):
         self.embedding_dropout = embedding_dropout
         self.residual = residual
         self.bridge = bridge
+        self.num_sources = num_sources
         self.copying = copying
         self.unknown_copies = unknown_copies
         self.unknown_id = unknown_id
@@ -238,9 +246,7 @@ class Decoder(keras.Layer):
                 )
                 for level in levels
             ],
-            ATTENTIONS[attention](units, dtype=dtype)
-            if isinstance(attention, str)
-            else attention,
+            self._attentions(),
             output_size,
             query=query,
             input_feeding=input_feeding,
@@ -289,6 +295,19 @@ class Decoder(keras.Layer):
         Of two conditional cells that is the second one's.
         """
         return self.attention_cell.cells[self.query == "conditional" :]
+
+    def _attentions(self) -> list[Attention]:
+        """One for each source, alike."""
+        count, given = self.num_sources, self.attention
+        if isinstance(given, str):
+            make = ATTENTIONS[given]
+            return [
+                make(self.units, dtype=self.dtype_policy) for _ in range(count)
+            ]
+        config = given.get_config()
+        del config["name"]
+        others = [given.from_config(dict(config)) for _ in range(count - 1)]
+        return [given, *others]
 
     @property
     def layers(self) -> deque[keras.Layer]:
@@ -340,6 +359,7 @@ class Decoder(keras.Layer):
             outputs = tf.tanh(outputs + self.deep_layer(inputs))  # (B, T, N)
         if self.dropout_layer is not None:
             outputs = self.dropout_layer(outputs, training=training)
+        alignments = self._with_first(alignments)
         if not project:
             return outputs, alignments
         if not self.copying:
@@ -443,12 +463,11 @@ class Decoder(keras.Layer):
         """Return the prepared memory and the state before the first token.
 
         Args:
-            memory: (B, S, M).
-            summary: (B, N).
-            memory_mask: (B, S), boolean, True at the positions that count.
+            memory, summary, memory_mask: As in a call.
         """
         if not self.built:
-            self.build((None, None), memory.shape, summary.shape)
+            shapes = tf.nest.map_structure(lambda one: one.shape, memory)
+            self.build((None, None), shapes, summary.shape)
         bridged = (bridge(summary) for bridge in self.bridges)
         cells = []
         for stacked in self.attention_cell.cells:
@@ -508,6 +527,7 @@ class Decoder(keras.Layer):
         output, alignments, state = self.attention_cell(
             inputs, state, memory, projected=table is not None
         )
+        alignments = self._with_first(alignments)
         if deep is not None:
             output = tf.tanh(output + deep)
         logits = self.logits(output)
@@ -556,6 +576,7 @@ class Decoder(keras.Layer):
             "embedding_dropout": self.embedding_dropout,
             "residual": self.residual,
             "bridge": self.bridge,
+            "num_sources": self.num_sources,
             "copying": self.copying,
             "unknown_copies": self.unknown_copies,
             "unknown_id": self.unknown_id,
@@ -585,6 +606,10 @@ class Decoder(keras.Layer):
             for i, layer in enumerate(several):
                 layers[f"{name}_{i}"] = layer
         return layers
+
+    def _with_first(self, alignments: Any) -> Any:
+        """Return the alignments with the first source."""
+        return alignments[0] if self.num_sources > 1 else alignments
 
     def _known(self, ids: Any) -> Any:
         """Replace ids outside of the vocabulary by that of unknown tokens."""

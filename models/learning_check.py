@@ -38,8 +38,8 @@ class LearningCheck(keras.callbacks.Callback):
     `Seq2Seq.fit` has it among its callbacks.
 
     Args:
-        inputs: {"source": (B, S), "target": (B, T)}, and with "copies" where
-            the model copies; integers, as in a call of it; few are enough.
+        inputs: {"source": (B, S), "target": (B, T)}, integers, and what else
+            there is in a call of the model; few are enough.
         labels: (B, T), integers, 0 where padded.
         counts: (V,), how often each token occurs, from `count_tokens`.
     """
@@ -49,7 +49,7 @@ class LearningCheck(keras.callbacks.Callback):
         self.sample = {
             name: padded(ids[:_SENTENCES])
             for name, ids in (inputs | {"labels": labels}).items()
-            if name in ("source", "target", "copies", "labels")
+            if name in ("target", "copies", "labels") or "source" in name
         }
         self.log_frequencies = tf.constant(log_frequencies(counts))
         # The mean loss of a model that knows nothing but them.

@@ -1,5 +1,6 @@
 """The encoder-decoder."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -34,7 +35,8 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
     is merged into the weights of a file.
 
     Args:
-        encoder: The encoder.
+        encoder: The encoder; or several, each for a source of its own, of
+            which a decoder with as many `num_sources` attends to all.
         decoder: The decoder.
         start_id: The token before the first one of a target.
         end_id: The token after the last one.
@@ -59,6 +61,7 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
             With a decoder that copies "copies" (B, S): which token of the
             target's vocabulary, or outside of it, each source position is, 0
             where there is none to copy; with one vocabulary of both, "source".
+            With several encoders "source_2" (B, S'), and so on, for the others.
             With "labels" (B, T), 0 where padded, and "token_weights" (B, T),
             a model compiled with `MaskedCrossentropy` returns the loss,
             without having all logits at a time.
@@ -70,7 +73,8 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
     Raises:
         ValueError: `sampling_probability` is not in [0, 1],
             `guided_attention` or `coverage` is negative; a decoder is to copy
-            from a pyramid; or the inputs are not
+            from a pyramid, or has not as many sources as there are
+            encoders; or the inputs are not
             such.
 
     Example:
@@ -87,7 +91,7 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: Encoder | Sequence[Encoder],
         decoder: Decoder,
         start_id: int = 2,
         end_id: int = 3,
@@ -112,14 +116,24 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
                 raise ValueError(
                     f"`{name}` must not be negative. Received: {name}={weight}"
                 )
-        if decoder.copying and encoder.stride > 1:
+        first, *more = (
+            [encoder] if isinstance(encoder, Encoder) else list(encoder)
+        )
+        if decoder.num_sources != 1 + len(more):
+            raise ValueError(
+                "`num_sources` of the decoder must be the number of encoders. "
+                f"Received: num_sources={decoder.num_sources}, and "
+                f"{1 + len(more)} encoders"
+            )
+        if decoder.copying and first.stride > 1:
             raise ValueError(
                 "A decoder cannot copy single tokens from the memory of a "
                 "pyramid: set `copying` or `pyramid` to False"
             )
         # The inputs are integers, and the weights of tokens need float32.
         super().__init__(autocast=False, **kwargs)
-        self.encoder = encoder
+        self.encoder = first
+        self.more_encoders = more
         self.decoder = decoder
         self.start_id = start_id
         self.end_id = end_id
@@ -130,16 +144,28 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
             self.seed_generator = keras.random.SeedGenerator()
 
     def build(self, input_shape: Any = None) -> None:
-        encoder, decoder = self.encoder, self.decoder
+        encoders, decoder = self.encoders.values(), self.decoder
         # Parts that come from a file are built already.
-        if not encoder.built:
-            encoder.build((None, None))
+        for encoder in encoders:
+            if not encoder.built:
+                encoder.build((None, None))
         if not decoder.built:
             decoder.build(
                 (None, None),
-                (None, None, encoder.memory_size),
-                (None, encoder.summary_size),
+                _one_or_all(
+                    [(None, None, one.memory_size) for one in encoders]
+                ),
+                (None, sum(one.summary_size for one in encoders)),
             )
+
+    @property
+    def encoders(self) -> dict[str, Encoder]:
+        """The encoders, by the names of what they read among the inputs."""
+        more = {
+            f"source_{number}": encoder
+            for number, encoder in enumerate(self.more_encoders, 2)
+        }
+        return {"source": self.encoder} | more
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         check_inputs(inputs)
@@ -182,7 +208,8 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
         Args:
             source: (B, S), integers, 0 where padded; or rows of different
                 length, as lists or a ragged tensor. With a decoder that copies
-                {"source": …, "copies": …}, two of that kind, as in a call.
+                or several encoders {"source": …, "copies": …, "source_2": …},
+                each of that kind, as in a call.
             num_tokens: How many tokens the steps will read for each source,
                 at most. It changes the speed only.
 
@@ -196,9 +223,7 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
         """
         self._build_once()
         source = self._sources(source)
-        ids = source["source"]
-        memory, summary = self.encoder(ids, mask=ids != 0)
-        return self._start_decoder(memory, summary, source, num_tokens)
+        return self._start_decoder(*self._read(source), source, num_tokens)
 
     def export(
         self,
@@ -225,14 +250,13 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
         if input_signature is None:
             # Keras knows but those of models that were built by a call, and
             # would make them floats.
-            specs = {
-                "source": tf.TensorSpec((None, None), tf.int32, "source"),
-                "target": tf.TensorSpec((None, None), tf.int32, "target"),
-            }
+            names = [*self.encoders, "target"]
             if self.decoder.copying:
-                specs["copies"] = tf.TensorSpec(
-                    (None, None), tf.int32, "copies"
-                )
+                names.append("copies")
+            specs = {
+                name: tf.TensorSpec((None, None), tf.int32, name)
+                for name in names
+            }
             if self.guided_attention:
                 specs["alignments"] = tf.TensorSpec(
                     (None, None, None), tf.float32, "alignments"
@@ -268,7 +292,9 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return super().get_config() | {
-            "encoder": serialize(self.encoder),
+            "encoder": _one_or_all(
+                [serialize(one) for one in self.encoders.values()]
+            ),
             "decoder": serialize(self.decoder),
             "start_id": self.start_id,
             "end_id": self.end_id,
@@ -288,7 +314,11 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
             **(
                 config
                 | {
-                    "encoder": deserialize(config["encoder"]),
+                    "encoder": (
+                        [deserialize(one) for one in config["encoder"]]
+                        if isinstance(config["encoder"], list)
+                        else deserialize(config["encoder"])
+                    ),
                     "decoder": deserialize(config["decoder"]),
                     "sampling_probability": deserialize(
                         config["sampling_probability"]
@@ -304,22 +334,24 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
 
     def _sources(self, source: Any) -> dict[str, Any]:
         given = source if isinstance(source, dict) else {"source": source}
-        found = {
-            "source": token_ids(
-                "source", given["source"], self.encoder.vocabulary_size
-            )
+        sizes = {
+            name: encoder.vocabulary_size
+            for name, encoder in self.encoders.items()
         }
         if self.decoder.copying:
-            if "copies" not in given:
-                raise ValueError(
-                    'A decoder that copies reads {"source": (B, S), "copies": '
-                    "(B, S)}; with one vocabulary of source and target, these "
-                    f"are the same. Received: {', '.join(given)}"
-                )
-            found["copies"] = token_ids(
-                "copies", given["copies"], self.decoder.logits_size
+            sizes["copies"] = self.decoder.logits_size
+        missing = [name for name in sizes if name not in given]
+        if missing:
+            raise ValueError(
+                f"The source must have {', '.join(sizes)}, each (B, S), by "
+                'these names ("copies" of a decoder that copies; with one '
+                'vocabulary for source and target it is "source" again). '
+                f"Received: {', '.join(given)}"
             )
-        return found
+        return {
+            name: token_ids(name, given[name], size)
+            for name, size in sizes.items()
+        }
 
     def _target_ids(self, target: Any, ranks: tuple[int, ...] = (2,)) -> Any:
         size = self.decoder.logits_size
@@ -329,21 +361,38 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
         self, source: dict[str, Any], target: Any, training: bool = False
     ) -> tuple[Any, Any, Any]:
         """Return y (B, T, N), the target that was read, and the alignments."""
-        mask = source["source"] != 0
-        memory, summary = self.encoder(
-            source["source"], mask=mask, training=training
-        )
+        memory, summary, mask = self._read(source, training)
         if training and self.sampling_probability:
-            target = self._mix(target, memory, summary, source)
+            target = self._mix(target, memory, summary, mask, source)
         outputs, alignments = self.decoder(
             target,
             memory,
             summary,
-            memory_mask=self.encoder.memory_mask(mask),
+            memory_mask=mask,
             project=False,
             training=training,
         )
-        return outputs, target, self.encoder.by_token(alignments, mask)
+        real = source["source"] != 0
+        return outputs, target, self.encoder.by_token(alignments, real)
+
+    def _read(
+        self, source: dict[str, Any], training: bool = False
+    ) -> tuple[Any, Any, Any]:
+        """Return memory, summary and memory mask; of several sources lists."""
+        memories, summaries, masks = [], [], []
+        for name, encoder in self.encoders.items():
+            mask = source[name] != 0
+            memory, summary = encoder(
+                source[name], mask=mask, training=training
+            )
+            memories.append(memory)
+            summaries.append(summary)
+            masks.append(encoder.memory_mask(mask))
+        return (
+            _one_or_all(memories),
+            tf.concat(summaries, -1),
+            _one_or_all(masks),
+        )
 
     def _logits(
         self, outputs: Any, target: Any, alignments: Any, source: dict[str, Any]
@@ -358,17 +407,16 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
         self,
         memory: Any,
         summary: Any,
+        mask: Any,
         source: dict[str, Any],
         num_tokens: int = 1,
     ) -> tuple[Step, Any]:
-        mask = source["source"] != 0
-        prepared, state = self.decoder.start(
-            memory, summary, self.encoder.memory_mask(mask)
-        )
+        real = source["source"] != 0
+        prepared, state = self.decoder.start(memory, summary, mask)
         # Twice as many, as outputs may well be shorter than they can be.
         worth_a_table = 2 * self.decoder.vocabulary_size
         table = None
-        if (memory.shape[0] or 1) * num_tokens >= worth_a_table:
+        if (real.shape[0] or 1) * num_tokens >= worth_a_table:
             table = self.decoder.input_table()
 
         def step(ids: Any, state: Any) -> tuple[Any, Any, Any]:
@@ -376,15 +424,20 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
                 ids, state, prepared, table, source.get("copies")
             )
             if self.encoder.stride > 1:
-                times = tf.shape(ids)[0] // tf.maximum(tf.shape(mask)[0], 1)
-                rows = tf.repeat(mask, times, axis=0)
+                times = tf.shape(ids)[0] // tf.maximum(tf.shape(real)[0], 1)
+                rows = tf.repeat(real, times, axis=0)
                 alignments = self.encoder.by_token(alignments, rows)
             return logits, alignments, state
 
         return step, state
 
     def _mix(
-        self, target: Any, memory: Any, summary: Any, source: dict[str, Any]
+        self,
+        target: Any,
+        memory: Any,
+        summary: Any,
+        mask: Any,
+        source: dict[str, Any],
     ) -> Any:
         """Replace some tokens of the target, see `scheduled_sampling`."""
         probability = self.sampling_probability
@@ -395,9 +448,14 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
             keras.random.uniform(tf.shape(target), seed=self.seed_generator)
             for _ in range(2)
         )
-        step, state = self._start_decoder(memory, summary, source)
+        step, state = self._start_decoder(memory, summary, mask, source)
         return tf.stop_gradient(
             scheduled_sampling(
                 step, state, target, chance < probability, uniform
             )
         )
+
+
+def _one_or_all(of_sources: list[Any]) -> Any:
+    """Return what there is of each source, of one source just that."""
+    return of_sources[0] if len(of_sources) == 1 else of_sources

@@ -56,12 +56,16 @@ class TrainingWithoutLogits(keras.Model):
     `compute_loss` and `compute_metrics` take these. With any other loss or
     metric, all logits are made and Keras does the rest.
 
-    A subclass has an `encoder`, a `decoder` and a `build` without arguments.
+    A subclass has `encoders`, a `decoder` and a `build` without arguments.
     """
 
-    encoder: Encoder
     decoder: Decoder
     coverage: float
+
+    @property
+    def encoders(self) -> dict[str, Encoder]:
+        """The encoders, by the names of what they read among the inputs."""
+        raise NotImplementedError
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -330,14 +334,21 @@ class TrainingWithoutLogits(keras.Model):
             y.dtype.is_integer and y.shape.rank in (2, None)
         ):
             return data
-        sizes = self.encoder.vocabulary_size, self.decoder.logits_size
-        compiled = self.jit_compile
-        source = padded(x["source"])
-        source, known = known_ids("Sources", source, sizes[0], compiled)
-        target = padded(x["target"])
-        target, read = known_ids("Targets", target, sizes[1], compiled)
-        y, inside = known_ids("Labels", y, sizes[1], compiled)
-        x = {**x, "source": source, "target": target}
+        size, compiled = self.decoder.logits_size, self.jit_compile
+        y, inside = known_ids("Labels", y, size, compiled)
+        read = {"target": ("Targets", size)} | {
+            name: ("Sources", encoder.vocabulary_size)
+            for name, encoder in self.encoders.items()
+        }
+        if self.decoder.copying:
+            read["copies"] = ("Copies", size)
+        x = dict(x)
+        for name, (what, size) in read.items():
+            if name in x:  # What is missing is told by `call`.
+                ids = padded(x[name])
+                x[name], known = known_ids(what, ids, size, compiled)
+                inside &= known
+        target = x["target"]
         if "alignments" in x:
             # Here, as replicas that wait for each other within a call would
             # mix what they add to the loss. Keras takes the mean of that.
@@ -356,7 +367,6 @@ class TrainingWithoutLogits(keras.Model):
         if not self._needs_logits():
             weights = self.loss.token_weights(y, sample_weight)
             # Rather than a wrong loss where nothing can be refused.
-            inside &= known & read
             weights = tf.where(inside, weights, float("nan"))
             weights = tf.cast(weights, tf.float32)
             x = {**x, "labels": y, "token_weights": weights}
