@@ -129,10 +129,10 @@ class Decoder(keras.Layer):
     Raises:
         ValueError: `num_layers` or `num_sources` is not positive; `cell`,
             `attention`, `query` or `bridge` is no such name, or the cell has
-            no such options; embeddings are tied that are not of size N; a deep output is to be
-            fed to the cells; tokens outside of the vocabulary are copied
-            without `copying`; or what needs weights comes before `start` or a
-            call.
+            no such options; embeddings are tied that are not of size N; a
+            deep output is to be fed to the cells; tokens outside of the
+            vocabulary are copied without `copying`; or what needs weights
+            comes before `start` or a call.
 
     Example:
 

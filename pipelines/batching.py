@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_recurrent.pipelines.copied_tokens import CopiedTokens
 from keras_recurrent.pipelines.diagonal import with_diagonal_alignments
+from keras_recurrent.pipelines.parted_vocabulary import PartedVocabulary
 from keras_recurrent.pipelines.teacher_forcing import (
     for_teacher_forcing,
     rounded,
@@ -86,6 +87,7 @@ def training_batches(
     Returns:
         A dataset of `({"source": (B, S), "target": (B, T)}, labels (B, T))`,
         int32, padded with 0; with `unknown_copies` there are "copies" (B, S),
+        of a `PartedVocabulary` "source_2" (B, S'),
         with `diagonal` "alignments" (B, T, S), too. How many there are is known
         if it is known of the pairs, the unit is sentences, and there is no
         service.
@@ -107,12 +109,15 @@ def training_batches(
         raise ValueError("`cache` must be false where there is a `service`")
     by_tokens = batch_unit == "tokens"
     count = pairs.cardinality()
-    encode: Any = partial(encoded, source_vocabulary, target_vocabulary)
+    names, copied = [], None
     if unknown_copies is not None:
+        names.append("copies")
         copied = CopiedTokens(
             source_vocabulary, target_vocabulary, unknown_copies
         )
-        encode = partial(encoded_with_copies, copied)
+    if isinstance(source_vocabulary, PartedVocabulary):
+        names.append("source_2")
+    encode: Any = partial(encoded, source_vocabulary, target_vocabulary, copied)
     elements: Any = pairs
     if cache:
         ids = all_encoded(pairs, encode)
@@ -150,7 +155,7 @@ def training_batches(
         .map(encode)
         .map(by_length)
         .flat_map(cut)
-        .map(partial(for_teacher_forcing, full, multiple))
+        .map(partial(for_teacher_forcing, full, multiple, names))
     )
     if diagonal:
         batches = batches.map(with_diagonal_alignments)
@@ -204,20 +209,23 @@ def permuted(seed: int, pairs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 def encoded(
     source_vocabulary: Vocabulary,
     target_vocabulary: Vocabulary,
+    copied: CopiedTokens | None,
     pool: dict[str, tf.Tensor],
-) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """Return the ids (N, …) of N pairs."""
-    return (
-        source_vocabulary.encode(pool["source"]),
-        target_vocabulary.encode(pool["target"]),
-    )
-
-
-def encoded_with_copies(
-    copied: CopiedTokens, pool: dict[str, tf.Tensor]
 ) -> tuple[tf.RaggedTensor, ...]:
-    """Return the ids (N, …) of N pairs, and what can be copied of sources."""
-    return tuple(copied.encode_pairs(pool["source"], pool["target"]))
+    """Return the ids (N, …) of N pairs: of sources, of targets, and more.
+
+    That is what can be copied of the sources, and then second sources, if there
+    are such.
+    """
+    sources, targets = pool["source"], pool["target"]
+    ids = (
+        (source_vocabulary.encode(sources), target_vocabulary.encode(targets))
+        if copied is None
+        else tuple(copied.encode_pairs(sources, targets))
+    )
+    if isinstance(source_vocabulary, PartedVocabulary):
+        ids = (*ids, source_vocabulary.encode_second(sources))
+    return ids
 
 
 def all_encoded(

@@ -23,9 +23,18 @@ from keras_recurrent.pipelines.vocabulary import Vocabulary
 
 
 def build_model(
-    config: ModelConfig, source_size: int, target_size: int
+    config: ModelConfig,
+    source_size: int,
+    target_size: int,
+    second_size: int | None = None,
 ) -> Seq2Seq:
     """Build the encoder-decoder for vocabularies of these sizes.
+
+    Args:
+        config: the recipe's section.
+        source_size: of sources.
+        target_size: of targets.
+        second_size: of second sources, None without these.
 
     Raises:
         RecipeError: the cell or the attention has no such options, or not of
@@ -48,23 +57,28 @@ def build_model(
         "embedding_dropout": config.embedding_dropout,
         "residual": config.residual,
     }
-    encoder = Encoder(
-        source_size,
-        config.embedding_dim,
-        config.units,
-        num_layers=config.encoder_layers,
-        bidirectional=config.bidirectional,
-        output_dropout=config.memory_dropout,
-        pyramid=config.pyramid,
-        summary="mean" if config.bridge == "mean" else "final",
-        **shared,
-    )
+    sizes = [source_size] if second_size is None else [source_size, second_size]
+    encoders = [
+        Encoder(
+            size,
+            config.embedding_dim,
+            config.units,
+            num_layers=config.encoder_layers,
+            bidirectional=config.bidirectional,
+            output_dropout=config.memory_dropout,
+            pyramid=config.pyramid,
+            summary="mean" if config.bridge == "mean" else "final",
+            **shared,
+        )
+        for size in sizes
+    ]
     decoder = Decoder(
         target_size,
         config.decoder_embedding_dim or config.embedding_dim,
         units,
         num_layers=config.decoder_layers,
         attention=attention,
+        num_sources=len(encoders),
         bridge="zeros" if config.bridge == "zeros" else "dense",
         query=config.query,
         input_feeding=config.input_feeding,
@@ -82,7 +96,7 @@ def build_model(
             0.0, config.sampling_steps, config.sampling_probability
         )
     model = Seq2Seq(
-        encoder,
+        encoders,
         decoder,
         start_id=Vocabulary.start_id,
         end_id=Vocabulary.end_id,

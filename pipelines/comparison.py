@@ -11,7 +11,7 @@ from keras_recurrent.pipelines.measures import (
 )
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.text_lines import read_lines
-from keras_recurrent.pipelines.vocabulary import load_vocabularies
+from keras_recurrent.pipelines.vocabularies import load_vocabularies
 
 # Without samples there is no test.
 _RESAMPLES = 1000

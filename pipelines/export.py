@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers import for_export
+from keras_recurrent.pipelines.parted_vocabulary import PartedVocabulary
 from keras_recurrent.pipelines.predictor import load_predictor
 from keras_recurrent.pipelines.run import Run, RunError
 
@@ -49,6 +50,8 @@ def export(run: Run, directory: str | Path) -> None:
         # For their look-up tables.
         archive.track(predictor.source)
         archive.track(predictor.target)
+        if isinstance(predictor.source, PartedVocabulary):
+            archive.track(predictor.source.second)
         with for_export():  # It is to run anywhere.
             archive.add_endpoint(
                 "serving_default",

@@ -7,13 +7,12 @@ import tensorflow as tf
 
 from keras_recurrent.models import Constraints, Hypotheses, Seq2Seq
 from keras_recurrent.pipelines.copied_tokens import CopiedTokens
+from keras_recurrent.pipelines.parted_vocabulary import PartedVocabulary
 from keras_recurrent.pipelines.recipe import DecodingConfig
 from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.run import Run
-from keras_recurrent.pipelines.vocabulary import (
-    Vocabulary,
-    load_vocabularies,
-)
+from keras_recurrent.pipelines.vocabularies import load_vocabularies
+from keras_recurrent.pipelines.vocabulary import Vocabulary
 
 
 class Predictor(tf.Module):
@@ -86,13 +85,8 @@ class Predictor(tf.Module):
         # Neither recurrent layers nor beam search run for 0 rows or steps: a
         # batch without texts gets one, and sources at least one step.
         text = tf.pad(text, [[0, tf.cast(count == 0, tf.int32)]])
-        ids, copies = self._encoded(text)
-        width = tf.maximum(ids.bounding_shape(axis=1), 1)
-        shape = tf.stack([ids.nrows(), width])
-        sources: Any = ids.to_tensor(shape=shape)
-        if copies is not None:
-            copies = copies.to_tensor(shape=shape)
-            sources = {"source": sources, "copies": copies}
+        ids = self._encoded(text)
+        sources = {name: _padded(side) for name, side in ids.items()}
         hypotheses = self.model.generate(
             sources,
             beam_width=self.decoding.beam_width,
@@ -105,11 +99,13 @@ class Predictor(tf.Module):
                 no_repeat_ngram=self.decoding.no_repeat_ngram,
             ),
         )
-        empty = (ids.row_lengths() == 0)[:, tf.newaxis]  # (N, 1)
+        empty = (ids["source"].row_lengths() == 0)[:, tf.newaxis]  # (N, 1)
         ended = tf.reduce_any(hypotheses.ids == self.target.end_id, axis=-1)
         tokens = self.target.decode_tokens(hypotheses.ids)  # (N, K, L)
         if self.copied is not None:
-            tokens = self.copied.write(tokens, hypotheses.ids, text, copies)
+            tokens = self.copied.write(
+                tokens, hypotheses.ids, text, sources["copies"]
+            )
         if self.decoding.replace_unknown:
             tokens = self._known(tokens, hypotheses, text)
         predictions = self.target.splitter.join(tokens)  # (N, K)
@@ -133,11 +129,16 @@ class Predictor(tf.Module):
             }
         )
 
-    def _encoded(self, text: Any) -> tuple[Any, Any]:
-        """Return the ids (N, …) of texts, and what can be copied, or None."""
+    def _encoded(self, text: Any) -> dict[str, tf.RaggedTensor]:
+        """Return what the model reads of texts, (N, …) each, by name."""
         if self.copied is None:
-            return self.source.encode(text), None
-        return self.copied.encode_sources(text)
+            ids = {"source": self.source.encode(text)}
+        else:
+            source, copies = self.copied.encode_sources(text)
+            ids = {"source": source, "copies": copies}
+        if isinstance(self.source, PartedVocabulary):
+            ids["source_2"] = self.source.encode_second(text)
+        return ids
 
     def _known(self, tokens: Any, hypotheses: Hypotheses, text: Any) -> Any:
         """Replace unknown tokens by those of the source most attended to.
@@ -155,6 +156,12 @@ class Predictor(tf.Module):
         unknown = self.target.is_unknown(hypotheses.ids)
         # What comes after the end is no token.
         return tf.where(unknown & (tokens != ""), copied, tokens)
+
+
+def _padded(ids: tf.RaggedTensor) -> tf.Tensor:
+    """Pad (N, …) to at least one step."""
+    width = tf.maximum(ids.bounding_shape(axis=1), 1)
+    return ids.to_tensor(shape=tf.stack([ids.nrows(), width]))
 
 
 def load_predictor(run: Run, n_best: int = 1) -> Predictor:

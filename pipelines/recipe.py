@@ -365,6 +365,13 @@ class VocabularyConfig(Section):
         return self
 
 
+class SecondSourceConfig(VocabularyConfig):
+    """A second source, behind a separator in the texts of the source."""
+
+    separator: Annotated[str, Field(min_length=1)] = "#"
+    """What stands between the two; its first occurrence counts."""
+
+
 class ModelConfig(Section):
     """The encoder-decoder."""
 
@@ -676,6 +683,9 @@ class Recipe(Section):
     data: DataConfig
     source: VocabularyConfig = VocabularyConfig()
     target: VocabularyConfig = VocabularyConfig()
+    second_source: SecondSourceConfig | None = None
+    """A second source, with an encoder and an attention of its own, such as the
+    features of an inflection: `laufen#V;PST`; null is none."""
     joint_vocabulary: bool = False
     """Whether source and target have one vocabulary, of the texts of both."""
     model: ModelConfig = ModelConfig()

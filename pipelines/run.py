@@ -55,6 +55,7 @@ class Run:
         self.recipe_file = self.origin.recipe_file
         self.source_vocabulary = folder / "source.vocabulary.txt"
         self.target_vocabulary = folder / "target.vocabulary.txt"
+        self.second_vocabulary = folder / "second_source.vocabulary.txt"
         self.checkpoints = folder / "checkpoints"
         self.metrics = folder / "metrics.jsonl"
         self.events = folder / "events"
@@ -163,9 +164,12 @@ class Run:
 
     def vocabulary_digests(self) -> dict[str, str]:
         """What tells whether the vocabularies are still the same."""
+        paths = [self.source_vocabulary, self.target_vocabulary]
+        if self.recipe.second_source is not None:
+            paths.append(self.second_vocabulary)
         return {
             path.name: digest(path) if path.exists() else "missing"
-            for path in (self.source_vocabulary, self.target_vocabulary)
+            for path in paths
         }
 
     def history(self) -> list[dict[str, Any]]:

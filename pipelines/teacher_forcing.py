@@ -1,5 +1,6 @@
 """One batch of ids: shifted for teacher forcing, and padded."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -15,9 +16,10 @@ def rows_in(batch_size: int, width: tf.Tensor) -> tf.Tensor:
 def for_teacher_forcing(
     full: Any,
     multiple: int,
+    names: Sequence[str],
     source: tf.RaggedTensor,
     target: tf.RaggedTensor,
-    copies: tf.RaggedTensor | None = None,
+    *more: tf.RaggedTensor,
 ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
     """Shift the target right, and pad.
 
@@ -25,25 +27,27 @@ def for_teacher_forcing(
         full: How many rows there are to be, a number or a function of the
             width of the longer side; None: as many as there are.
         multiple: What the number of columns is a multiple of.
+        names: What more there is.
         source: (B, …).
         target: (B, …).
-        copies: (B, …), what can be copied of the source, if anything.
+        *more: (B, …) each, by these names.
 
     Returns:
-        `{"source": (B, S), "target": (B, T)}`, with "copies" (B, S) if they
-        are given, and the labels (B, T).
+        `{"source": (B, S), "target": (B, T)}`, with more by its names, and the
+        labels (B, T).
     """
     column = tf.ones([target.nrows(), 1], tf.int32)  # (B, 1)
     shifted = tf.concat([column * START_ID, target], axis=1)  # (B, 1 + …)
     labels = tf.concat([target, column * END_ID], axis=1)  # (B, … + 1)
+    rest = dict(zip(names, more, strict=True))
     widths = {
         # At least one column: a recurrent layer cannot run for no steps.
         name: rounded(tf.maximum(ids.bounding_shape(axis=1), 1), multiple)
-        for name, ids in (("source", source), ("target", shifted))
+        for name, ids in {"source": source, "target": shifted, **rest}.items()
     }
     rows = target.nrows() if full is None else full
     if callable(full):
-        rows = full(tf.maximum(*widths.values()))
+        rows = full(tf.maximum(widths["source"], widths["target"]))
 
     def pad(ids: tf.RaggedTensor, name: str) -> tf.Tensor:
         shape = [tf.cast(rows, tf.int64), widths[name]]
@@ -53,8 +57,7 @@ def for_teacher_forcing(
         "source": pad(source, "source"),
         "target": pad(shifted, "target"),
     }
-    if copies is not None:
-        inputs["copies"] = pad(copies, "source")
+    inputs |= {name: pad(ids, name) for name, ids in rest.items()}
     return inputs, pad(labels, "target")
 
 

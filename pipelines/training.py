@@ -18,6 +18,10 @@ from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import is_finished
 from keras_recurrent.pipelines.optimizing import ENDING
 from keras_recurrent.pipelines.origin import Fingerprint, say
+from keras_recurrent.pipelines.parted_vocabulary import (
+    PartedVocabulary,
+    cut_in_two,
+)
 from keras_recurrent.pipelines.progress import KeepProgress, restore
 from keras_recurrent.pipelines.recipe import (
     Recipe,
@@ -34,11 +38,12 @@ from keras_recurrent.pipelines.splits import (
 )
 from keras_recurrent.pipelines.text.counting import TokenCounts
 from keras_recurrent.pipelines.text.splitting import Splitter
-from keras_recurrent.pipelines.vocabulary import (
-    Vocabulary,
+from keras_recurrent.pipelines.vocabularies import (
     load_vocabularies,
-    tokens_of,
+    source_vocabulary,
+    vocabulary_of,
 )
+from keras_recurrent.pipelines.vocabulary import Vocabulary, tokens_of
 from keras_recurrent.version import __version__
 
 # Up to so many training tokens are encoded once and kept in memory.
@@ -59,29 +64,44 @@ def build_vocabularies(
     Raises:
         RecipeError: no token occurs often enough.
     """
-    # One vocabulary of the texts of both sides, or one of each.
-    configs = [recipe.source]
-    if not recipe.joint_vocabulary:
-        configs.append(recipe.target)
-    splitters = [
-        Splitter(config.split, config.case, config.normalize)
-        for config in configs
-    ]
-    counts = [TokenCounts() for _ in configs]
+    second, joint = recipe.second_source, recipe.joint_vocabulary
+    configs: dict[str, VocabularyConfig] = {"source": recipe.source}
+    if not joint:
+        configs["target"] = recipe.target
+    if second is not None:
+        configs["second_source"] = second
+    splitters = {
+        name: Splitter(config.split, config.case, config.normalize)
+        for name, config in configs.items()
+    }
+    counts = {name: TokenCounts() for name in configs}
+    alone = 0
     for batch in pairs.batch(10_000):
-        for number, side in enumerate(("source", "target")):
-            which = min(number, len(configs) - 1)
-            counts[which].add(splitters[which](batch[side]).flat_values)
-    vocabularies = [
-        _vocabulary(*side)
-        for side in zip(("source", "target"), counts, configs, strict=False)
-    ]
-    return vocabularies[0], vocabularies[-1]
+        texts = dict(batch)
+        if second is not None:
+            both = cut_in_two(texts["source"], second.separator)
+            texts["source"], texts["second_source"] = both
+            alone += int(tf.math.count_nonzero(both[1] == ""))
+        for side, of_side in texts.items():
+            name = "source" if joint and side == "target" else side
+            counts[name].add(splitters[name](of_side).flat_values)
+    tokens = {
+        name: _tokens(name, counts[name], config)
+        for name, config in configs.items()
+    }
+    if alone:
+        say(f"{alone:,} training sources have no second_source behind them")
+    source = source_vocabulary(
+        tokens["source"], tokens.get("second_source"), recipe
+    )
+    if joint:
+        return source, vocabulary_of(tokens["source"], recipe.target)
+    return source, vocabulary_of(tokens["target"], recipe.target)
 
 
-def _vocabulary(
+def _tokens(
     side: str, counts: TokenCounts, config: VocabularyConfig
-) -> Vocabulary:
+) -> list[str]:
     if counts.forgotten:
         say(
             "There were too many different tokens to count all; "
@@ -93,9 +113,16 @@ def _vocabulary(
             f"{side}: no token of the training texts occurs so often as "
             f"{side}.min_count={config.min_count} times"
         )
-    return Vocabulary(
-        tokens, config.split, config.case, config.normalize, config.unknowns
-    )
+    return tokens
+
+
+def sizes_of(vocabularies: tuple[Vocabulary, Vocabulary]) -> list[int]:
+    """Return those of sources, targets, and second sources if there are any."""
+    source, target = vocabularies
+    sizes = [len(source), len(target)]
+    if isinstance(source, PartedVocabulary):
+        sizes.append(len(source.second))
+    return sizes
 
 
 def load_batches(
@@ -193,9 +220,11 @@ def train(run: Run) -> bool:
 
 
 def _keep_vocabularies(run: Run, pairs: tf.data.Dataset) -> None:
-    paths = (run.source_vocabulary, run.target_vocabulary)
-    vocabularies = build_vocabularies(run.recipe, pairs)
-    for vocabulary, path in zip(vocabularies, paths, strict=True):
+    source, target = build_vocabularies(run.recipe, pairs)
+    kept = [(source, run.source_vocabulary), (target, run.target_vocabulary)]
+    if isinstance(source, PartedVocabulary):
+        kept.append((source.second, run.second_vocabulary))
+    for vocabulary, path in kept:
         with whole_file(path) as draft:
             vocabulary.save(draft)
 
@@ -214,7 +243,7 @@ def _fit(
     batches, validation = load_batches(
         run.recipe, vocabularies, seed, splits.pairs, lengths
     )
-    model = build_model(run.recipe.model, *map(len, vocabularies))
+    model = build_model(run.recipe.model, *sizes_of(vocabularies))
     steps = batches_in(batches, config)
     compile_model(model, config, steps and steps * config.epochs)
     decoding = []

@@ -9,8 +9,6 @@ from typing import Any, Self
 
 import tensorflow as tf
 
-from keras_recurrent.pipelines.recipe import VocabularyConfig
-from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.text.byte_pairs import SPACE, BytePairs, Pieces
 from keras_recurrent.pipelines.text.counting import TokenCounts
 from keras_recurrent.pipelines.text.learn_byte_pairs import learn_byte_pairs
@@ -254,13 +252,22 @@ class Vocabulary(tf.Module):
         unknowns: int = 1,
     ) -> Self:
         """Read what `save` wrote: the tokens alone."""
-        lines = Path(path).read_bytes().decode("utf-8").split("\n")[:-1]
-        originals = {escape: letter for letter, escape in _ESCAPES.items()}
-        tokens = [
-            re.sub(r"\\.", lambda m: originals.get(m[0], m[0]), line)
-            for line in lines
-        ]
-        return cls(tokens, split, case, normalize, unknowns)
+        return cls(read_tokens(path), split, case, normalize, unknowns)
+
+
+def read_tokens(path: str | Path) -> list[str]:
+    """Read the tokens that `Vocabulary.save` wrote.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no UTF-8.
+    """
+    lines = Path(path).read_bytes().decode("utf-8").split("\n")[:-1]
+    originals = {escape: letter for letter, escape in _ESCAPES.items()}
+    return [
+        re.sub(r"\\.", lambda m: originals.get(m[0], m[0]), line)
+        for line in lines
+    ]
 
 
 def tokens_of(
@@ -290,30 +297,3 @@ def tokens_of(
         return learn_byte_pairs(counts, size)
     order = counts.most_common(min_count)
     return order if max_size is None else order[: max_size - len(_SPECIALS)]
-
-
-def load_vocabularies(run: Run) -> tuple[Vocabulary, Vocabulary]:
-    """Read the vocabularies, of sources and of targets, that a run keeps.
-
-    Raises:
-        RunError: one of them is missing or damaged.
-    """
-
-    def load(path: Path, config: VocabularyConfig) -> Vocabulary:
-        try:
-            return Vocabulary.load(
-                path,
-                config.split,
-                config.case,
-                config.normalize,
-                config.unknowns,
-            )
-        except OSError as error:
-            raise RunError(f"{path}: {error.strerror}") from None
-        except ValueError as error:
-            raise RunError(f"{path}: damaged: {error}") from None
-
-    return (
-        load(run.source_vocabulary, run.recipe.source),
-        load(run.target_vocabulary, run.recipe.target),
-    )

@@ -1,6 +1,7 @@
 """How one choice of hyperparameters is built and trained."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -18,29 +19,26 @@ class Seq2SeqHyperModel(kt.HyperModel):
 
     Args:
         recipe: What is searched and what is fixed.
-        source_size: Size of the source vocabulary.
-        target_size: Size of the target vocabulary.
+        sizes: Of the vocabularies, see `build_model`.
         batches: How many the longest trial is trained on, None if unknown.
     """
 
     def __init__(
         self,
         recipe: Recipe,
-        source_size: int,
-        target_size: int,
+        sizes: Sequence[int],
         batches: int | None = None,
     ) -> None:
         super().__init__()
         self.recipe = recipe
-        self.source_size = source_size
-        self.target_size = target_size
+        self.sizes = sizes
         self.batches = batches
 
     def build(self, hp: kt.HyperParameters) -> Seq2Seq:
         chosen = space(hp, self.recipe)
         # Each trial the same, whether or not the search was interrupted.
         keras.utils.set_random_seed(chosen.training.seed)
-        model = build_model(chosen.model, self.source_size, self.target_size)
+        model = build_model(chosen.model, *self.sizes)
         compile_model(model, chosen.training, self.batches)
         # Hyperband goes on with the weights of both in a new model.
         model.optimizer.build(model.trainable_variables)

@@ -20,6 +20,7 @@ from keras_recurrent.pipelines.training import (
     build_vocabularies,
     data_fingerprint,
     load_batches,
+    sizes_of,
 )
 from keras_recurrent.tuning.hypermodel import Seq2SeqHyperModel
 from keras_recurrent.tuning.space import space
@@ -146,9 +147,8 @@ def _search(run: Run) -> list[Any]:
         recipe, vocabularies, recipe.training.seed, splits.pairs, lengths
     )
     steps = config.steps_per_epoch or batches_in(train, recipe.training)
-    source, target = map(len, vocabularies)
     hypermodel = Seq2SeqHyperModel(
-        recipe, source, target, steps and steps * config.epochs
+        recipe, sizes_of(vocabularies), steps and steps * config.epochs
     )
     tuner = _tuner(run, hypermodel)
     tuner.search(

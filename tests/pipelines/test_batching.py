@@ -360,7 +360,7 @@ def test_a_pool_is_sorted_by_the_longer_side_and_then_by_target():
         "source": ["b", "abccc", "aaa", "aaaa"],
         "target": ["x x x", "x y", "y y", "x y x"],
     }
-    ids = batching.encoded(LETTERS, WORDS, pool)
+    ids = batching.encoded(LETTERS, WORDS, None, pool)
     source, target = batching.by_length(*ids)
     # The end of the target counts.
     assert [len(row) for row in target.to_list()] == [2, 3, 3, 2]
@@ -378,7 +378,7 @@ def test_a_pool_is_cut_with_the_rest_last():
 
 def test_the_target_is_shifted_and_all_is_padded():
     inputs, labels = for_teacher_forcing(
-        3, 4, ragged([7, 8, 9], [7]), ragged([5], [6, 6])
+        3, 4, [], ragged([7, 8, 9], [7]), ragged([5], [6, 6])
     )
     np.testing.assert_array_equal(
         inputs["source"], [[7, 8, 9, 0], [7, 0, 0, 0], [0, 0, 0, 0]]
