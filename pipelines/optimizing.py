@@ -9,8 +9,12 @@ import tensorflow as tf
 from keras_recurrent.pipelines.recipe import TrainingConfig
 from keras_recurrent.pipelines.recipe_file import RecipeError
 
-# Schedules that end at 0, and so must know when.
-ENDING = ("linear", "cosine")
+# Schedules that end, and so must know when.
+ENDING = ("linear", "cosine", "one_cycle")
+
+# Of one cycle: the share of the batches over which the rate rises, and by what
+# the peak is divided at the beginning and at the end.
+_RISING, _FIRST, _LAST = 0.3, 25.0, 250_000.0
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -25,18 +29,28 @@ class WarmedSchedule(keras.optimizers.schedules.LearningRateSchedule):
         peak · (1 + cos(π(t − w) / (T − w))) / 2   "cosine"
         peak · √(w / (t + 1))                   "inverse_sqrt" (w at least 1)
 
-    and 0 behind T where it ends at 0.
+    and 0 behind T where it ends at 0. "one_cycle" both rises and falls by a
+    cosine; with c(x) = (1 − cos(πx)) / 2, a = peak / 25, z = peak / 250000, and
+    w = 0.3 T unless another one is given:
+
+        a + (peak − a) · c(t / (w − 1))            for t < w − 1, then
+        peak + (z − peak) · c((t − w + 1) / (T − w))
+
+    and z behind T. Momentum, and the β of Adam, stay as they are.
 
     Args:
         kind: One of these names.
         peak: The highest learning rate.
-        warmup_steps: w. Keras counts batches also where gradients are
-            accumulated over several.
-        total_steps: T; needed where it ends at 0.
+        warmup_steps: w; with 0 there is no rise, of "one_cycle" the usual one.
+            Keras counts batches also where gradients are accumulated over
+            several.
+        total_steps: T; needed where it ends.
 
     References:
         Vaswani et al. (2017), arXiv:1706.03762, section 5.3: the last one.
         Loshchilov & Hutter (2017), arXiv:1608.03983: the cosine.
+        Smith & Topin (2018), arXiv:1708.07120: one cycle, with the shape and
+        the numbers of PyTorch's `OneCycleLR`.
     """
 
     def __init__(
@@ -53,6 +67,8 @@ class WarmedSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step: Any) -> Any:
         step = tf.cast(step, tf.float32)
+        if self.kind == "one_cycle":
+            return self.peak * self._cycle(step)
         warm = float(self.warmup_steps)
         share: Any = 1.0
         if self.kind == "inverse_sqrt":
@@ -67,6 +83,20 @@ class WarmedSchedule(keras.optimizers.schedules.LearningRateSchedule):
         if warm:
             share *= tf.minimum((step + 1) / warm, 1.0)
         return self.peak * share
+
+    def _cycle(self, step: Any) -> Any:
+        total = self.total_steps or 0
+        top = (self.warmup_steps or _RISING * total) - 1  # where the peak is
+
+        def between(start: float, end: float, gone: Any) -> Any:
+            gone = tf.clip_by_value(gone, 0.0, 1.0)
+            return end + (start - end) * (1 + tf.cos(math.pi * gone)) / 2
+
+        return tf.where(
+            step < top,
+            between(1 / _FIRST, 1.0, step / max(top, 1.0)),
+            between(1.0, 1 / _LAST, (step - top) / max(total - 1 - top, 1.0)),
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {

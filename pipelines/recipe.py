@@ -547,13 +547,15 @@ class TrainingConfig(Section):
     learning_rate: PositiveFloat = 0.001
     """Of the optimizer; of a schedule, the highest."""
     schedule: Literal[
-        "constant", "linear", "cosine", "inverse_sqrt", "plateau"
+        "constant", "linear", "cosine", "one_cycle", "inverse_sqrt", "plateau"
     ] = "constant"
     """How the learning rate goes: it stays; falls to 0 until the last of the
-    epochs, by a line or a cosine; falls by the root of the batches; or is
+    epochs, by a line or a cosine; rises from a 25th and falls to next to
+    nothing by cosines (`one_cycle`); falls by the root of the batches; or is
     halved when the validation loss does not fall."""
     warmup_steps: NonNegativeInt = 0
-    """Over how many batches it rises before; not with `plateau`."""
+    """Over how many batches it rises before; not with `plateau`. With
+    `one_cycle` 0 is 30 % of all batches."""
     plateau_epochs: PositiveInt = 1
     """Of `plateau`: after so many epochs without a better one."""
     momentum: Fraction = 0.0

@@ -52,6 +52,38 @@ def test_what_follows():
     np.testing.assert_allclose(rates("cosine", 0), expected, atol=1e-7)
 
 
+def one_cycle(step, top, total):
+    """PyTorch's `OneCycleLR`: div_factor=25, final_div_factor=1e4."""
+    low = PEAK / 25
+    start, end, gone = low, PEAK, step / top
+    if step > top:
+        start, end = PEAK, low / 1e4
+        gone = (step - top) / (total - 1 - top)
+    return end + (start - end) / 2 * (1 + np.cos(np.pi * gone))
+
+
+def test_one_cycle():
+    found = rates("one_cycle", 0, TOTAL)
+    expected = [one_cycle(t, 0.3 * TOTAL - 1, TOTAL) for t in range(TOTAL)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+    assert found[0] == pytest.approx(PEAK / 25)
+    assert found[-1] == pytest.approx(PEAK / 250_000)
+    assert (rates("one_cycle", 0)[TOTAL:] == found[-1]).all()
+    # Over so many steps as are given, of which the last has the peak.
+    found = rates("one_cycle", 6, TOTAL)
+    expected = [one_cycle(t, 5, TOTAL) for t in range(TOTAL)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+    assert found.argmax() == 5 and found[5] == pytest.approx(PEAK)
+
+
+def test_one_cycle_of_few_batches_begins_at_the_peak():
+    """Of two, three tenths are less than one."""
+    schedule = WarmedSchedule("one_cycle", PEAK, 0, 2)
+    found = [float(schedule(step)) for step in range(2)]
+    expected = [one_cycle(step, -0.4, 2) for step in range(2)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
 def test_a_plateau_halves():
     config = TrainingConfig(
         learning_rate=1.0, schedule="plateau", plateau_epochs=2
@@ -131,5 +163,6 @@ def test_gradients_are_accumulated():
 
 
 def test_an_end_has_to_be_known():
-    with pytest.raises(RecipeError, match="schedule=cosine needs to know"):
-        make_optimizer(TrainingConfig(schedule="cosine"))
+    for name in ("linear", "cosine", "one_cycle"):
+        with pytest.raises(RecipeError, match=f"schedule={name} needs to know"):
+            make_optimizer(TrainingConfig(schedule=name))
