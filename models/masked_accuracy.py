@@ -44,4 +44,7 @@ class MaskedAccuracy(keras.metrics.Mean):
         weight = tf.cast(labels != 0, self.dtype)
         if sample_weight is not None:
             weight *= token_weights_of(sample_weight, labels, self.dtype)
-        super().update_state(tf.cast(right, self.dtype), weight)
+        # As one row: of several, Keras takes the mean of each, and sums these,
+        # so that tokens would weigh the less the wider their batch is.
+        right = tf.reshape(tf.cast(right, self.dtype), [-1])
+        super().update_state(right, tf.reshape(weight, [-1]))

@@ -120,6 +120,16 @@ def test_accuracy_is_the_share_of_real_tokens():
     np.testing.assert_allclose(metric.result(), right[0][real[0]].mean())
 
 
+def test_accuracy_counts_tokens_alike_in_batches_of_any_width():
+    metric = MaskedAccuracy()
+    metric.update_state(
+        tf.constant([[1, 2, 0, 0, 0]]), tf.constant([[1, 1, 1, 1, 1]])
+    )
+    metric.update_state(tf.constant([[3], [4]]), tf.constant([[3], [4]]))
+    assert float(metric.count) == 4  # tokens
+    assert float(metric.result()) == 3 / 4
+
+
 @pytest.mark.parametrize("shape", [(3,), (3, 1), (3, 4)])
 def test_accuracy_weighs_sentences_and_tokens(shape):
     weights = np.zeros(shape)
