@@ -1,6 +1,5 @@
 """Training a recipe with `fit`, so that an interrupted run goes on."""
 
-import sys
 import warnings
 from typing import Any
 
@@ -14,6 +13,7 @@ from keras_recurrent.pipelines.batching import (
 )
 from keras_recurrent.pipelines.building import build_model, compile_model
 from keras_recurrent.pipelines.decoded_validation import DecodeValidation
+from keras_recurrent.pipelines.display import TrainingDisplay
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import is_finished
 from keras_recurrent.pipelines.optimizing import ENDING
@@ -38,6 +38,7 @@ from keras_recurrent.pipelines.splits import (
 )
 from keras_recurrent.pipelines.text.counting import TokenCounts
 from keras_recurrent.pipelines.text.splitting import Splitter
+from keras_recurrent.pipelines.throughput import Throughput
 from keras_recurrent.pipelines.vocabularies import (
     load_vocabularies,
     source_vocabulary,
@@ -250,7 +251,9 @@ def _fit(
     if config.best_by != "loss":
         pairs = splits.pairs["validation"]
         decoding = [DecodeValidation(run.recipe, vocabularies, pairs)]
-    with warnings.catch_warnings():
+    throughput = Throughput()
+    display = TrainingDisplay(run, throughput)
+    with warnings.catch_warnings(), display.progress:
         # Keras says so at the end of each epoch whose length it did not know.
         warnings.filterwarnings("ignore", "Your input ran out of data")
         model.fit(
@@ -259,12 +262,14 @@ def _fit(
             initial_epoch=restore(run, model),
             epochs=config.epochs,
             shuffle=False,  # the batches are shuffled already
-            verbose=verbosity(),
+            verbose=0,  # the display tells
             callbacks=[
                 keras.callbacks.TerminateOnNaN(),
+                throughput,
                 *decoding,
                 keras.callbacks.TensorBoard(run.events, write_graph=False),
                 KeepProgress(run, splits.left_out),
+                display,
             ],
         )
     if not run.model.exists():
@@ -288,8 +293,3 @@ def batches_in(batches: Any, config: TrainingConfig) -> int | None:
     if config.schedule not in ENDING or config.data_service is not None:
         return None
     return int(batches.reduce(np.int64(0), lambda n, _: n + 1))
-
-
-def verbosity() -> int:
-    """A progress bar on a terminal, a line per epoch elsewhere."""
-    return 1 if sys.stdout.isatty() else 2

@@ -1,5 +1,6 @@
 """How one choice of hyperparameters is built and trained."""
 
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,6 @@ import keras_tuner as kt
 from keras_recurrent.models import Seq2Seq
 from keras_recurrent.pipelines.building import build_model, compile_model
 from keras_recurrent.pipelines.recipe import Recipe
-from keras_recurrent.pipelines.training import verbosity
 from keras_recurrent.tuning.space import space
 
 
@@ -50,7 +50,9 @@ class Seq2SeqHyperModel(kt.HyperModel):
         values = (f"{key}={value}" for key, value in hp.values.items())
         print("Trying", ", ".join(values), flush=True)
         began = time.perf_counter()
-        history = model.fit(*args, **(kwargs | {"verbose": verbosity()}))
+        # A progress bar on a terminal, a line per epoch elsewhere.
+        verbosity = 1 if sys.stdout.isatty() else 2
+        history = model.fit(*args, **(kwargs | {"verbose": verbosity}))
         # As metrics, KerasTuner keeps these two with the trial.
         seconds = time.perf_counter() - began
         epochs = len(history.epoch)

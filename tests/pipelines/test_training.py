@@ -99,6 +99,7 @@ def test_all_that_a_run_folder_holds(trained):
             "accuracy",
             "val_loss",
             "val_accuracy",
+            "tokens_per_second",
             "left_out",
             "seconds",
         }
