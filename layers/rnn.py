@@ -202,7 +202,12 @@ class RNN(keras.Layer):
         states = self._states(initial_state, sequences)
         if self.go_backwards:
             sequences, mask = _reverse((sequences, mask))
-        activations = gates_of(self.cell, sequences, states, mask)
+        # A layer, so that Keras casts the weights as in a call of this one.
+        look = keras.layers.Lambda(
+            lambda x: gates_of(self.cell, x, states, mask),
+            dtype=self.dtype_policy,
+        )
+        activations = look(sequences)
         return _reverse(activations) if self.go_backwards else activations
 
     def reset_state(self) -> None:

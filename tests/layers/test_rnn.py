@@ -288,3 +288,17 @@ def test_gates_are_those_of_the_equations(backwards, seed):
                 outputs[row, t], o * np.tanh(c), atol=1e-5
             )
         assert not gates["input"][row].numpy()[~mask[row]].any()
+
+
+def test_gates_in_half_precision_are_those_of_single_precision(seed):
+    x = np.random.default_rng(3).normal(size=(2, T, D)).astype("float32")
+    half, single = LSTM(U, dtype="mixed_bfloat16"), LSTM(U)
+    single.build((2, T, D))
+    half.build((2, T, D))
+    half.set_weights(single.get_weights())
+    for name, expected in single.gates(x).items():
+        found = half.gates(x)[name]
+        assert found.dtype == tf.bfloat16
+        np.testing.assert_allclose(
+            tf.cast(found, tf.float32), expected, atol=0.03
+        )
