@@ -213,9 +213,13 @@ def _picture_attention(
         sources[len(sources) * (2 * k + 1) // (2 * count)] for k in range(count)
     ]
     outputs = predictor.best(tf.constant(chosen))
+    # Not the tokens of the text: a model may write them in other pieces.
+    predicted = tf.RaggedTensor.from_tensor(
+        outputs["tokens"][:, 0], lengths=outputs["lengths"][:, 0]
+    )
     figure = attention_figure(
         _labels(predictor.source.tokenize(chosen)),
-        _labels(predictor.target.tokenize(outputs["predictions"][:, 0])),
+        _labels(predicted),
         outputs["alignments"][:, 0].numpy(),
     )
     with whole_file(path) as draft:

@@ -66,7 +66,7 @@ class Predictor(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "text")])
     def __call__(self, text: Any) -> dict[str, Any]:
         best = self._hypotheses(text, 1)
-        del best["lengths"]
+        del best["tokens"], best["lengths"]
         return {name: value[:, 0] for name, value in best.items()}
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "text")])
@@ -75,8 +75,9 @@ class Predictor(tf.Module):
 
         Returns:
             What a call returns, with an axis more: predictions (N, K) and so
-            on; and "lengths" (N, K), how many tokens they have. Where there are
-            fewer hypotheses, the last have the score minus infinity.
+            on; and "tokens" (N, K, L) strings, of which predictions are made,
+            and "lengths" (N, K), how many they are. Where there are fewer
+            hypotheses, the last have the score minus infinity.
         """
         return self._hypotheses(text, self.n_best)
 
@@ -113,6 +114,7 @@ class Predictor(tf.Module):
             "predictions": tf.where(empty, "", predictions)[:count],
             "scores": tf.where(empty, 0.0, hypotheses.log_probs)[:count],
             "truncated": ~(ended | empty)[:count],
+            "tokens": tokens[:count],
             "lengths": tf.where(empty, 0, hypotheses.lengths)[:count],
             "alignments": tf.where(
                 empty[..., tf.newaxis, tf.newaxis],

@@ -166,6 +166,21 @@ def test_unknown_tokens_are_replaced_by_those_of_the_source(replace, unknowns):
     assert found == [b"Aalen bei Ulm" if replace else b"[UNK] bei [UNK]"]
 
 
+def test_tokens_are_those_that_were_written():
+    """Of which the text, split again, would be others: `ab`, not `a`, `b`."""
+    pieces = ["\u2581", "a", "b", "ab", "\u2581ab"]
+    vocabulary = Vocabulary(pieces, "subwords")
+    assert vocabulary.tokenize(["ab"]).to_list() == [["\u2581ab".encode()]]
+    written = [4, 5, 6, 1, 3]
+    predictor = Predictor(
+        Told([written], [[0] * 5], 1), vocabulary, vocabulary, DecodingConfig()
+    )
+    best = predictor.best(tf.constant(["a"]))
+    tokens = [token.decode() for token in best["tokens"].numpy()[0, 0]]
+    assert tokens == ["\u2581", "a", "b", "[UNK]", ""]
+    assert "tokens" not in predictor(tf.constant(["a"]))
+
+
 def test_nothing_to_copy():
     vocabulary = Vocabulary(["a"], "words")
     predictor = Predictor(
