@@ -47,9 +47,7 @@ def attention_figure(
         image = axes.imshow(
             weights[: shape[0], : shape[1]], cmap="Blues", vmin=0, vmax=1
         )
-        # Beside each other there is room for a letter or two.
-        turned = max(map(len, source), default=0) > 2
-        axes.set_xticks(range(shape[1]), source, rotation=90 if turned else 0)
+        axes.set_xticks(range(shape[1]), source, rotation=_rotation(source))
         axes.set_yticks(range(len(prediction)), prediction)
         axes.tick_params(length=0, labeltop=True, labelbottom=False)
     figure.colorbar(image, ax=list(panels), label="attention", shrink=0.6)
@@ -134,5 +132,12 @@ def gates_figure(
         )
         axes.set(ylabel=name, yticks=[])
         figure.colorbar(image, ax=axes)
-    panels[-1].set_xticks(range(len(tokens)), tokens)
+    panels[-1].set_xticks(
+        range(len(tokens)), tokens, rotation=_rotation(tokens)
+    )
     return figure
+
+
+def _rotation(tokens: Sequence[str]) -> int:
+    """Beside each other there is room for a letter or two."""
+    return 90 if max(map(len, tokens), default=0) > 2 else 0

@@ -11,6 +11,7 @@ from keras_recurrent.pipelines.batching import (
     prefetched_to_device,
     training_batches,
 )
+from keras_recurrent.pipelines.board import Board
 from keras_recurrent.pipelines.building import build_model, compile_model
 from keras_recurrent.pipelines.decoded_validation import DecodeValidation
 from keras_recurrent.pipelines.display import TrainingDisplay
@@ -248,8 +249,8 @@ def _fit(
     steps = batches_in(batches, config)
     compile_model(model, config, steps and steps * config.epochs)
     decoding = []
+    pairs = splits.pairs["validation"]
     if config.best_by != "loss":
-        pairs = splits.pairs["validation"]
         decoding = [DecodeValidation(run.recipe, vocabularies, pairs)]
     throughput = Throughput()
     display = TrainingDisplay(run, throughput)
@@ -268,6 +269,7 @@ def _fit(
                 throughput,
                 *decoding,
                 keras.callbacks.TensorBoard(run.events, write_graph=False),
+                Board(run, vocabularies, pairs),
                 KeepProgress(run, splits.left_out),
                 display,
             ],

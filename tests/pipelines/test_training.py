@@ -107,7 +107,8 @@ def test_all_that_a_run_folder_holds(trained):
     assert max(epoch["val_accuracy"] for epoch in run.history()) > 0.9
     assert set(run.source_vocabulary.read_text().split()) == set("abcd")
     assert set(run.target_vocabulary.read_text().split()) == set("ABCD")
-    assert list(run.events.rglob("events.out.tfevents*"))
+    for folder in ("train", "validation", "examples"):
+        assert list((run.events / folder).glob("events.out.tfevents*"))
     assert run.training_picture.read_bytes().startswith(b"\x89PNG")
     # What more epochs would go on from.
     assert [p.name for p in run.checkpoints.iterdir()] == ["20.weights.h5"]
