@@ -3,8 +3,6 @@
 import html
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -13,6 +11,7 @@ import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from keras_recurrent.pipelines.eagerly import eagerly
 from keras_recurrent.pipelines.plots import attention_figure, gates_figure
 from keras_recurrent.pipelines.predictor import Predictor
 from keras_recurrent.pipelines.run import Run
@@ -76,7 +75,7 @@ class Board(keras.callbacks.Callback):
         self.writer.close()
 
     def _write_examples(self) -> None:
-        with _eagerly():
+        with eagerly():
             best = self.predictor.best(tf.constant(self.sources))
         outputs = {name: value[:, 0].numpy() for name, value in best.items()}
         hypotheses = [text.decode() for text in outputs["predictions"]]
@@ -136,17 +135,3 @@ def as_image(figure: Figure) -> np.ndarray:
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[np.newaxis]
-
-
-@contextmanager
-def _eagerly() -> Iterator[None]:
-    """Run TensorFlow's functions without their graphs.
-
-    To trace that of decoding takes longer than to decode a few texts.
-    """
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(before)

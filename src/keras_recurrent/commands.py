@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 import typer
 
+# Up to so many texts are decoded sooner without a graph of it.
+_FEW = 8
+
 
 class Columns(NamedTuple):
     """What `predict` prints of a text."""
@@ -193,6 +196,7 @@ def predict(
     from rich.console import Console
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
+    from keras_recurrent.pipelines.eagerly import eagerly
     from keras_recurrent.pipelines.hypotheses import hypotheses_in_order
     from keras_recurrent.pipelines.predictor import load_predictor
 
@@ -200,12 +204,15 @@ def predict(
     # At a terminal every line is answered at once.
     at_once = not arguments and file is None and sys.stdin.isatty()
     count = truncated = 0
-    with Progress(
-        TextColumn("{task.completed:,.0f} texts"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        disable=at_once or sys.stdout.isatty() or not sys.stderr.isatty(),
-    ) as progress:
+    with (
+        eagerly(0 < len(arguments) <= _FEW),
+        Progress(
+            TextColumn("{task.completed:,.0f} texts"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            disable=at_once or sys.stdout.isatty() or not sys.stderr.isatty(),
+        ) as progress,
+    ):
         task = progress.add_task("", total=None)
         for text, found in hypotheses_in_order(predictor, texts, at_once):
             # As UTF-8, whatever the terminal's encoding is, as it was read.
