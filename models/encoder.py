@@ -1,4 +1,8 @@
-"""From token ids to a memory."""
+"""From token ids to a memory.
+
+Longer than other files: a third of it is the specification of what a user
+calls.
+"""
 
 from collections import deque
 from collections.abc import Sequence

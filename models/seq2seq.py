@@ -1,4 +1,8 @@
-"""The encoder-decoder."""
+"""The encoder-decoder.
+
+Longer than other files: half of it is the specification of what a user calls,
+and how it is saved and exported.
+"""
 
 from collections.abc import Sequence
 from typing import Any

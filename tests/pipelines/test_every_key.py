@@ -1,5 +1,7 @@
-"""That every key of `training` changes what it says; those of `model` are in
-`test_building.py`."""
+"""That every key of `training` changes what it says.
+
+Those of `model` are told apart where building is tested.
+"""
 
 import keras
 import numpy as np
