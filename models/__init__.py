@@ -43,3 +43,4 @@ from keras_recurrent.models.scheduled_sampling import (
     scheduled_sampling as scheduled_sampling,
 )
 from keras_recurrent.models.seq2seq import Seq2Seq as Seq2Seq
+from keras_recurrent.models.seq2seq_ensemble import Ensemble as Ensemble

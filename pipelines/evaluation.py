@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,8 @@ class Evaluation(NamedTuple):
     """Predictions that had not ended after `decoding.max_length` tokens."""
     reference_lengths: np.ndarray
     """Tokens of each reference, the end counted in."""
+    runs: tuple[str, ...]
+    """The folders of the runs that decoded together; of one alone its own."""
 
     @property
     def long_references(self) -> int:
@@ -57,6 +60,8 @@ class Evaluation(NamedTuple):
         token, sequence = self.names.token, self.names.sequence
         rates, decoding = self.rates, self.decoding
         which = "Test split" if self.name == "test" else self.name
+        if len(self.runs) > 1:
+            which += f", ensemble of {len(self.runs)} runs"
         table = Table(
             title=f"{which}: {rates.sequences:,} {sequence}s",
             caption=f"A {sequence} with several references is compared with "
@@ -97,7 +102,7 @@ class Evaluation(NamedTuple):
         )
 
 
-def evaluate(run: Run) -> Evaluation:
+def evaluate(run: Run, others: Sequence[Run] = ()) -> Evaluation:
     """Decode the test split and compare it with its references.
 
     Writes to the run folder the numbers (`evaluation.json`), all predictions
@@ -105,16 +110,26 @@ def evaluate(run: Run) -> Evaluation:
     and alignments (`nbest.jsonl`), and a picture of the attention for some
     sources.
 
+    Args:
+        run: A trained run.
+        others: More runs, to decode together, see `load_predictor`. What is
+            written has their names in its name, see `Run.evaluation_files`.
+
     Raises:
         RecipeError: more hypotheses are to be kept than there are.
+        RunError: as `load_predictor`.
     """
-    predictor = load_predictor(run, run.recipe.evaluation.n_best)
+    predictor = load_predictor(run, run.recipe.evaluation.n_best, others)
     pairs = load_pairs(run.recipe.data, "test")
-    return evaluate_pairs(run, predictor, "test", pairs)
+    return evaluate_pairs(run, predictor, "test", pairs, others)
 
 
 def evaluate_pairs(
-    run: Run, predictor: Predictor, name: str, pairs: tf.data.Dataset
+    run: Run,
+    predictor: Predictor,
+    name: str,
+    pairs: tf.data.Dataset,
+    others: Sequence[Run] = (),
 ) -> Evaluation:
     """Decode the sources of some pairs and compare with their targets.
 
@@ -124,6 +139,7 @@ def evaluate_pairs(
         name: Of the test set; what is written has it in its name, unless it is
             that of the test split. See `evaluate`.
         pairs: As from `load_pairs`.
+        others: Those whose models are in the predictor, too.
     """
     config = run.recipe.evaluation
     references = group_references(pairs)
@@ -153,8 +169,9 @@ def evaluate_pairs(
         seconds,
         sum(one["truncated"] for one in hypotheses),
         1 + predictor.target.tokenize(every).row_lengths().numpy(),
+        tuple(str(one.folder) for one in (run, *others)),
     )
-    files = run.evaluation_files(name)
+    files = run.evaluation_files(name, others)
     with (
         whole_file(files.predictions) as draft,
         draft.open("w", encoding="utf-8", newline="\n") as file,
@@ -234,6 +251,7 @@ def _summary(evaluation: Evaluation) -> dict:
     rates, names = evaluation.rates, evaluation.names
     return {
         "name": evaluation.name,
+        "runs": evaluation.runs,
         "token": names.token,
         "sequence": names.sequence,
         "token_error_rate": rates.token_error_rate,

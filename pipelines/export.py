@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -13,7 +14,7 @@ from keras_recurrent.pipelines.predictor import load_predictor
 from keras_recurrent.pipelines.run import Run, RunError
 
 
-def export(run: Run, directory: str | Path) -> None:
+def export(run: Run, directory: str | Path, others: Sequence[Run] = ()) -> None:
     """Write the model of `run` as a SavedModel, vocabularies included.
 
     The signature `serving_default` takes `text` (N,), strings, and returns
@@ -27,9 +28,11 @@ def export(run: Run, directory: str | Path) -> None:
     Args:
         run: A trained run.
         directory: Where to; it must be new or empty.
+        others: More runs, to decode together, see `load_predictor`.
 
     Raises:
-        RunError: something lies in `directory` already.
+        RunError: something lies in `directory` already, or as
+            `load_predictor`.
     """
     directory = Path(directory)
     if directory.exists() and (
@@ -39,7 +42,7 @@ def export(run: Run, directory: str | Path) -> None:
             f"{directory}: exists and is not empty. Nothing was overwritten: "
             "remove it or export to another directory"
         )
-    predictor = load_predictor(run)
+    predictor = load_predictor(run, others=others)
     directory.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that the last step is a mere renaming: there is
     # either a whole export or none.

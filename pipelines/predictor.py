@@ -1,16 +1,22 @@
 """From text to text: a trained model between its vocabularies."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_recurrent.models import Constraints, Hypotheses, Seq2Seq
+from keras_recurrent.models import (
+    Constraints,
+    Ensemble,
+    Hypotheses,
+    Seq2Seq,
+)
 from keras_recurrent.pipelines.copied_tokens import CopiedTokens
 from keras_recurrent.pipelines.parted_vocabulary import PartedVocabulary
 from keras_recurrent.pipelines.recipe import DecodingConfig
 from keras_recurrent.pipelines.recipe_file import RecipeError
-from keras_recurrent.pipelines.run import Run
+from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.vocabularies import load_vocabularies
 from keras_recurrent.pipelines.vocabulary import Vocabulary
 
@@ -22,7 +28,7 @@ class Predictor(tf.Module):
     read as the unknown token.
 
     Args:
-        model: The encoder-decoder.
+        model: The encoder-decoder, or several.
         source: Vocabulary of what it reads.
         target: Vocabulary of what it writes.
         decoding: Settings of the beam search.
@@ -46,7 +52,7 @@ class Predictor(tf.Module):
 
     def __init__(
         self,
-        model: Seq2Seq,
+        model: Seq2Seq | Ensemble,
         source: Vocabulary,
         target: Vocabulary,
         decoding: DecodingConfig,
@@ -166,15 +172,20 @@ def _padded(ids: tf.RaggedTensor) -> tf.Tensor:
     return ids.to_tensor(shape=tf.stack([ids.nrows(), width]))
 
 
-def load_predictor(run: Run, n_best: int = 1) -> Predictor:
+def load_predictor(
+    run: Run, n_best: int = 1, others: Sequence[Run] = ()
+) -> Predictor:
     """Load the best model of a run, its vocabularies and its settings.
 
     Args:
         run: A trained run.
         n_best: As in `Predictor`.
+        others: More runs, whose models decode together with that of the
+            first, see `Ensemble`; by the settings of the first.
 
     Raises:
         RecipeError: `n_best` is more than the beam width.
+        RunError: the vocabularies of a run are others, or it is given twice.
     """
     decoding = run.recipe.decoding
     if n_best > decoding.beam_width:
@@ -182,9 +193,48 @@ def load_predictor(run: Run, n_best: int = 1) -> Predictor:
             f"{n_best} hypotheses were asked for, more than "
             f"decoding.beam_width={decoding.beam_width}"
         )
+    vocabularies = load_vocabularies(run)
+    known = {run.folder.resolve()}
+    for other in others:
+        if other.folder.resolve() in known:
+            raise RunError(f"{other.folder}: was given twice")
+        known.add(other.folder.resolve())
+        _check_same_vocabularies(run, vocabularies, other)
+    models = [
+        keras.saving.load_model(one.model, compile=False)
+        for one in (run, *others)
+    ]
     return Predictor(
-        keras.saving.load_model(run.model, compile=False),
-        *load_vocabularies(run),
+        Ensemble(models) if others else models[0],
+        *vocabularies,
         decoding,
         n_best,
     )
+
+
+def _check_same_vocabularies(
+    run: Run, vocabularies: tuple[Vocabulary, Vocabulary], other: Run
+) -> None:
+    for side, ours, theirs in zip(
+        ("source", "target"),
+        vocabularies,
+        load_vocabularies(other),
+        strict=True,
+    ):
+        here, there = (getattr(one.recipe, side) for one in (run, other))
+        differing = [
+            f"{name}: {getattr(there, name)}, not {getattr(here, name)}"
+            for name in ("split", "case", "normalize", "unknowns")
+            if getattr(there, name) != getattr(here, name)
+        ]
+        if ours.tokens != theirs.tokens:
+            differing.append(
+                f"{len(theirs.tokens):,} tokens, not the "
+                f"{len(ours.tokens):,} there"
+            )
+        if differing:
+            raise RunError(
+                f"{other.folder}: has another {side} vocabulary than "
+                f"{run.folder}, so that they cannot decode together "
+                f"({'; '.join(differing)})"
+            )

@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -148,13 +148,18 @@ class Run:
         finally:
             lock.release()
 
-    def evaluation_files(self, name: str) -> EvaluationFiles:
+    def evaluation_files(
+        self, name: str, others: Sequence["Run"] = ()
+    ) -> EvaluationFiles:
         """Return where the evaluation of a test set is.
 
         Args:
             name: Of the test set, `"test"` of the test split.
+            others: More runs, if it is that of an ensemble with them: its
+                files have their names behind a plus sign each.
         """
         suffix = "" if name == "test" else f".{name}"
+        suffix += "".join(f"+{one.folder.resolve().name}" for one in others)
         return EvaluationFiles(
             self.folder / f"evaluation{suffix}.json",
             self.folder / f"predictions{suffix}.tsv",

@@ -151,3 +151,25 @@ def service() -> Iterator[str]:
     ]
     yield dispatcher.target
     del workers, dispatcher
+
+
+@pytest.fixture(scope="session")
+def barely_trained(
+    letters: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of another run, of one epoch; not to be changed.
+
+    Its model is another one, with the vocabularies of `trained`.
+    """
+    from keras_recurrent.pipelines.recipe import load_recipe
+    from keras_recurrent.pipelines.run import Run
+    from keras_recurrent.pipelines.training import train
+
+    settings = ["cell=simple_rnn", "units=16", "attention=luong"]
+    recipe = load_recipe(
+        letters / "letters.yaml",
+        ["training.epochs=1", *(f"model.{text}" for text in settings)],
+    )
+    run = Run.create(recipe, tmp_path_factory.mktemp("runs") / "other")
+    train(run)
+    return run.folder

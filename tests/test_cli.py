@@ -337,6 +337,36 @@ def test_evaluate_and_export(trained, tmp_path):
     assert (tmp_path / "out" / "saved_model.pb").exists()
 
 
+def test_runs_together(trained, barely_trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    others = ["--with", barely_trained]
+    scores = [
+        call("predict", run, *more, "--scores", "--", "abca", "d").output
+        for more in ([], others)
+    ]
+    assert [len(text.splitlines()) for text in scores] == [2, 2]
+    assert scores[0] != scores[1]
+    result = call("evaluate", run, *others)
+    assert result.exit_code == 0, result.output
+    assert "ensemble of 2 runs" in result.stdout
+    assert f"Numbers: {run / 'evaluation+other.json'}" in result.stdout
+    assert f"predict {run} --with {barely_trained} TEXT" in result.stdout
+    assert not (run / "evaluation.json").exists()
+    result = call("export", run, tmp_path / "out", *others)
+    assert result.exit_code == 0, result.output
+    loaded = tf.saved_model.load(str(tmp_path / "out"))
+    outputs = loaded.signatures["serving_default"](text=tf.constant(["abca"]))
+    score = float(scores[1].splitlines()[0].split("\t")[2])
+    assert float(outputs["scores"][0]) == pytest.approx(score, abs=1e-3)
+    for command in ("evaluate", "predict", "export"):
+        arguments = [tmp_path / "new"] * (command == "export")
+        result = call(command, run, *arguments, "--with", run)
+        assert (result.exit_code, result.stdout) == (2, "")
+        (line,) = result.stderr.splitlines()
+        assert line == f"keras-recurrent: {run}: was given twice"
+
+
 def test_the_run_folder_is_named_after_the_recipe(
     letters, tmp_path, monkeypatch
 ):

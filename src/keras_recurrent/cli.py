@@ -93,6 +93,16 @@ Overrides = Annotated[
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `train` made.")
 ]
+OtherRuns = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--with",
+        metavar="RUN",
+        help="Another run with the same vocabularies, to decode together: the "
+        "probabilities of the models are averaged. Can be given several times.",
+        show_default=False,
+    ),
+]
 NewRunFolder = Annotated[
     Path | None,
     typer.Option(
@@ -232,7 +242,8 @@ def tune(
 
 
 @app.command(
-    epilog="Example: keras-recurrent evaluate runs/demo decoding.beam_width=1"
+    epilog="Examples: keras-recurrent evaluate runs/demo "
+    "decoding.beam_width=1; keras-recurrent evaluate runs/one --with runs/two"
 )
 def evaluate(
     run: RunFolder,
@@ -265,13 +276,15 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    others: OtherRuns = None,
 ) -> None:
     """Measure a trained model on the test sets of its recipe.
 
     Also writes all predictions, hypotheses with scores and alignments, and a
-    picture of the attention.
+    picture of the attention. Those of an ensemble are called after the other
+    runs: evaluation+two.json.
     """
-    commands.evaluate(run, overrides or (), files or (), parallel)
+    commands.evaluate(run, overrides or (), files or (), parallel, others or ())
 
 
 @app.command(epilog="Example: keras-recurrent compare runs/gru runs/lstm")
@@ -351,6 +364,7 @@ def predict(
             "object with all of it for each text.",
         ),
     ] = Layout.tsv,
+    others: OtherRuns = None,
 ) -> None:
     """Print what a trained model makes of texts: text, tab, result.
 
@@ -363,7 +377,9 @@ def predict(
     if file is not None and arguments:
         _fail("Give texts or --input, not both.", 2)
     columns = commands.Columns(layout.value, scores, alignments)
-    commands.predict(run, overrides, arguments, file, n_best, columns)
+    commands.predict(
+        run, overrides, arguments, file, n_best, columns, others or ()
+    )
 
 
 @app.command(
@@ -385,13 +401,14 @@ def export(
             show_default=False,
         ),
     ] = None,
+    others: OtherRuns = None,
 ) -> None:
     """Write a trained model as a SavedModel that needs only TensorFlow.
 
     Its signature `serving_default` takes `text` and returns `predictions`,
     `scores`, `truncated` and `alignments`.
     """
-    commands.export(run, directory, overrides or ())
+    commands.export(run, directory, overrides or (), others or ())
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

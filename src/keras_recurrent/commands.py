@@ -113,9 +113,14 @@ def evaluate(
     overrides: Sequence[str],
     files: Sequence[Path] = (),
     parallel: tuple[Path, Path] | None = None,
+    others: Sequence[Path] = (),
 ) -> None:
-    """Measure a trained model on the test sets of its recipe, or on files."""
+    """Measure a trained model on the test sets of its recipe, or on files.
+
+    With other runs, the ensemble of all.
+    """
     run = _open_run(folder, overrides, ("decoding", "evaluation"))
+    members = _open_others(others)
     load_tensorflow()
     from rich.console import Console
 
@@ -138,22 +143,25 @@ def evaluate(
             "files to evaluate on must have different names, and none of "
             f"{', '.join(['test', *data.tests])}: results go by the names"
         )
-    predictor = load_predictor(run, run.recipe.evaluation.n_best)
+    n_best = run.recipe.evaluation.n_best
+    predictor = load_predictor(run, n_best, members)
     for name in sets or ("test", *data.tests):
         if sets:
             spec = sets[name]
             pairs = source_of_files(data, spec, name, data.malformed).pairs()
         else:
             pairs = load_pairs(data, name)
-        evaluation = evaluate_pairs(run, predictor, name, pairs)
+        evaluation = evaluate_pairs(run, predictor, name, pairs, members)
         Console().print(evaluation.table())
         for line in evaluation.signatures():
             print(line)
-        written = run.evaluation_files(name)
+        written = run.evaluation_files(name, members)
+        print(f"Numbers: {written.numbers}")
         print(f"Predictions: {written.predictions}")
         print(f"Hypotheses: {written.hypotheses}")
         print(f"Picture: {written.attention_picture}")
-    print(f"Next: keras-recurrent predict {folder} TEXT")
+    together = "".join(f" --with {other}" for other in others)
+    print(f"Next: keras-recurrent predict {folder}{together} TEXT")
 
 
 def compare(one: Path, other: Path, name: str) -> None:
@@ -174,6 +182,7 @@ def predict(
     file: Path | None,
     n_best: int,
     columns: Columns,
+    others: Sequence[Path] = (),
 ) -> None:
     """Print what a model makes of texts, or of the lines of a file.
 
@@ -184,10 +193,12 @@ def predict(
         file: To be read instead of standard input, also gzipped.
         n_best: How many results to print of each text.
         columns: What to print of a result.
+        others: Folders of more runs, to decode together.
     """
     from keras_recurrent.pipelines.text_lines import read_single_column
 
     run = _open_run(folder, overrides)
+    members = _open_others(others)
     where = "standard input" if file is None else str(file)
     texts: Iterable[str] = list(read_single_column(arguments, "text"))
     if not arguments:
@@ -200,7 +211,7 @@ def predict(
     from keras_recurrent.pipelines.hypotheses import hypotheses_in_order
     from keras_recurrent.pipelines.predictor import load_predictor
 
-    predictor = load_predictor(run, n_best)
+    predictor = load_predictor(run, n_best, members)
     # At a terminal every line is answered at once.
     at_once = not arguments and file is None and sys.stdin.isatty()
     count = truncated = 0
@@ -238,13 +249,19 @@ def _lines(path: Path | None) -> Iterator[bytes]:
         yield from file
 
 
-def export(folder: Path, directory: Path, overrides: Sequence[str]) -> None:
-    """Write a trained model as a SavedModel."""
+def export(
+    folder: Path,
+    directory: Path,
+    overrides: Sequence[str],
+    others: Sequence[Path] = (),
+) -> None:
+    """Write a trained model, or an ensemble, as a SavedModel."""
     run = _open_run(folder, overrides)
+    members = _open_others(others)
     load_tensorflow()
     from keras_recurrent.pipelines.export import export
 
-    export(run, directory)
+    export(run, directory, members)
     print(f"SavedModel: {directory}")
 
 
@@ -283,6 +300,13 @@ def _open_run(
                 "other keys were fixed in training"
             )
     return Run(folder, load_recipe(opened.recipe_file, overrides))
+
+
+def _open_others(folders: Sequence[Path]) -> list[Any]:
+    """Open the runs that decode together with another one."""
+    from keras_recurrent.pipelines.run import Run
+
+    return [Run.open(folder) for folder in folders]
 
 
 def load_tensorflow() -> None:

@@ -129,6 +129,34 @@ def test_a_set_of_its_own_is_kept_apart(run, letters):
         assert "more" in path.name and path.exists()
 
 
+def test_an_ensemble_is_kept_apart(run, barely_trained):
+    evaluate(run)
+    before = {path: path.read_bytes() for path in run.evaluation_files("test")}
+    other = Run.open(barely_trained)
+    evaluation = evaluate(run, [other])
+    assert evaluation.table().title == (
+        "Test split, ensemble of 2 runs: 40 words"
+    )
+    assert {path: path.read_bytes() for path in before} == before
+    assert not list(barely_trained.glob("evaluation*"))
+    files = run.evaluation_files("test", [other])
+    assert files.numbers.name == "evaluation+other.json"
+    assert all(path.exists() for path in files)
+    assert run.evaluation_files("more", [other]).predictions.name == (
+        "predictions.more+other.tsv"
+    )
+    written = json.loads(files.numbers.read_text())
+    assert written["runs"] == [str(run.folder), str(barely_trained)]
+    alone = json.loads(run.evaluation.read_text())
+    assert alone["runs"] == [str(run.folder)]
+    scores = [
+        [line.split("\t")[2] for line in path.read_text().splitlines()[1:]]
+        for path in (run.predictions, files.predictions)
+    ]
+    assert len(scores[0]) == len(scores[1]) == 40
+    assert scores[0] != scores[1]
+
+
 def test_the_measures_that_are_asked_for(run):
     names = "bleu,chrf,ter,exact_match,character_error_rate".split(",")
     overrides = [f"evaluation.measures=[{', '.join(names)}]"]

@@ -45,14 +45,19 @@ def exported(trained, tmp_path_factory):
     return (folder / "export").rename(folder / "moved elsewhere")
 
 
-def test_a_process_with_tensorflow_alone_serves_it(trained, exported):
+def served(folder):
+    """What a process with TensorFlow alone answers: to texts, to nothing."""
     process = subprocess.run(
-        [sys.executable, "-c", SERVE, str(exported), json.dumps(TEXTS)],
+        [sys.executable, "-c", SERVE, str(folder), json.dumps(TEXTS)],
         capture_output=True,
         text=True,
         check=True,
     )
-    answers, nothing = json.loads(process.stdout.splitlines()[-1])
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def test_a_process_with_tensorflow_alone_serves_it(trained, exported):
+    answers, nothing = served(exported)
     expected = load_predictor(Run.open(trained))(tf.constant(TEXTS))
     assert answers["predictions"] == [
         p.decode() for p in expected["predictions"].numpy()
@@ -69,6 +74,23 @@ def test_a_process_with_tensorflow_alone_serves_it(trained, exported):
         "alignments": "float32",
     }
     assert nothing["predictions"] == nothing["scores"] == []
+
+
+def test_it_serves_an_ensemble(trained, barely_trained, tmp_path):
+    run, other = Run.open(trained), Run.open(barely_trained)
+    export(run, tmp_path / "export", [other])
+    answers, _ = served(tmp_path / "export")
+    texts = tf.constant(TEXTS)
+    expected = load_predictor(run, others=[other])(texts)
+    assert answers["predictions"] == [
+        p.decode() for p in expected["predictions"].numpy()
+    ]
+    for name in ("scores", "alignments"):
+        np.testing.assert_allclose(
+            answers[name], expected[name].numpy(), atol=1e-4
+        )
+    alone = load_predictor(run)(texts)["scores"]
+    assert not np.allclose(answers["scores"], alone, atol=0.01)
 
 
 def test_it_consists_of_core_operations(exported):

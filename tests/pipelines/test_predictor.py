@@ -1,5 +1,7 @@
 """Prediction: whole texts in, whole texts out, in one graph."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,7 +9,7 @@ import tensorflow as tf
 from keras_recurrent.models import Hypotheses
 from keras_recurrent.pipelines.predictor import Predictor, load_predictor
 from keras_recurrent.pipelines.recipe import DecodingConfig
-from keras_recurrent.pipelines.run import Run
+from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.vocabulary import Vocabulary
 
 
@@ -190,3 +192,72 @@ def test_nothing_to_copy():
         DecodingConfig(replace_unknown=True),
     )
     assert predict(predictor, [" "])["predictions"].tolist() == [b""]
+
+
+def log_probs(predictor, text, prefix):
+    """log p(next token | prefix) of one model, under teacher forcing."""
+    logits = predictor.model(
+        {
+            "source": predictor.source.encode([text]).to_tensor(),
+            "target": tf.constant([[2, *prefix]]),
+        }
+    )
+    return tf.nn.log_softmax(logits)[0, -1].numpy().astype("float64")
+
+
+def test_runs_decode_together(trained, barely_trained, caplog):
+    runs = [Run.open(folder) for folder in (trained, barely_trained)]
+    together = load_predictor(runs[0], others=runs[1:])
+    assert together.decoding == runs[0].recipe.decoding
+    alone = [load_predictor(run) for run in runs]
+    texts = ["abca", "d", "bbbbb"]
+    outputs = predict(together, texts)
+    for text, prediction, score in zip(
+        texts, outputs["predictions"], outputs["scores"], strict=True
+    ):
+        ids = together.target.encode([prediction]).numpy()[0].tolist()
+        expected = 0.0
+        for t, token in enumerate([*ids, 3]):
+            each = [np.exp(log_probs(one, text, ids[:t])) for one in alone]
+            expected += np.log(np.mean(each, axis=0)[token])
+        assert score == pytest.approx(expected, abs=1e-4)
+    # TensorFlow can write all of its code as a graph.
+    assert "AutoGraph" not in caplog.text
+    own = predict(alone[0], texts)["scores"]
+    assert not np.allclose(outputs["scores"], own, atol=0.01)
+
+
+def change_tokens(run):
+    path = run.target_vocabulary
+    path.write_text(path.read_text() + "E\n")
+    run.origin.fingerprint_file.unlink()  # which would have told of it
+
+
+def change_case(run):
+    text = run.recipe_file.read_text()
+    run.recipe_file.write_text(text.replace("case: lower", "case: upper", 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (change_tokens, "target vocabulary than .* \\(5 tokens, not the 4 "),
+        (change_case, "source vocabulary than .* \\(case: upper, not lower"),
+    ],
+)
+def test_other_vocabularies_cannot_decode_together(
+    trained, barely_trained, tmp_path, change, message
+):
+    shutil.copytree(barely_trained, tmp_path / "other")
+    change(Run.open(tmp_path / "other"))
+    runs = [Run.open(folder) for folder in (trained, tmp_path / "other")]
+    with pytest.raises(RunError, match=message) as error:
+        load_predictor(runs[0], others=runs[1:])
+    assert str(error.value).startswith(str(tmp_path / "other"))
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_is_no_ensemble_with_itself(trained):
+    run = Run.open(trained)
+    with pytest.raises(RunError, match="was given twice"):
+        load_predictor(run, others=[run])
