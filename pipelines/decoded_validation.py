@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_recurrent.pipelines.hypotheses import hypotheses_in_order
 from keras_recurrent.pipelines.measures import Outputs, get_measure
+from keras_recurrent.pipelines.moving_average import averages_in_place
 from keras_recurrent.pipelines.predictor import Predictor
 from keras_recurrent.pipelines.recipe import Recipe
 from keras_recurrent.pipelines.sources import group_references
@@ -16,7 +17,8 @@ from keras_recurrent.pipelines.vocabulary import Vocabulary
 class DecodeValidation(keras.callbacks.Callback):
     """Decodes the validation sources, and measures what comes out.
 
-    As `evaluate` would, with the decoding of the recipe. The value is among
+    As `evaluate` would, with the decoding of the recipe; with the moving
+    averages of the weights, if there are some. The value is among
     what other callbacks get of the epoch, those behind this one.
 
     Args:
@@ -46,7 +48,8 @@ class DecodeValidation(keras.callbacks.Callback):
             self.predictor = Predictor(
                 self.model, *self.vocabularies, self.decoding
             )
-        found = hypotheses_in_order(self.predictor, self.sources)
+        with averages_in_place(self.model):
+            found = list(hypotheses_in_order(self.predictor, self.sources))
         _, target = self.vocabularies
         outputs = Outputs(
             [one["hypotheses"][0]["text"] for _, one in found],

@@ -138,6 +138,12 @@ def make_optimizer(
     }
     if config.gradient_accumulation > 1:
         options["gradient_accumulation_steps"] = config.gradient_accumulation
+    if config.ema is not None:
+        options["use_ema"] = True
+        # Keras moves the averages with each batch, also where there is a step
+        # after several only.
+        each = 1 / config.gradient_accumulation
+        options["ema_momentum"] = config.ema**each
     if config.optimizer == "sgd":
         options["momentum"] = config.momentum
     makers = {

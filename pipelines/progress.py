@@ -17,6 +17,10 @@ from keras_recurrent.pipelines.history import (
     seconds,
     values,
 )
+from keras_recurrent.pipelines.moving_average import (
+    averages_in_place,
+    swap_averages,
+)
 from keras_recurrent.pipelines.optimizing import plateau_rate
 from keras_recurrent.pipelines.origin import say
 from keras_recurrent.pipelines.plots import training_figure
@@ -31,7 +35,8 @@ class KeepProgress(keras.callbacks.Callback):
     interruption at any time, even while writing, damages nothing. (Keras's
     `BackupAndRestore` and `ModelCheckpoint` write in place, and
     `EarlyStopping` counts in memory.) The weights of the last epoch stay, so
-    that a finished run can go on for more.
+    that a finished run can go on for more. The model has the moving
+    averages, if there are some; what a run goes on from has both.
 
     Args:
         run: The run, with `metrics.jsonl` of all epochs so far.
@@ -78,7 +83,7 @@ class KeepProgress(keras.callbacks.Callback):
         history = run.history()[:epoch]
         config = run.recipe.training
         if best_value([metrics], config) < best_value(history, config):
-            with whole_file(run.model) as draft:
+            with averages_in_place(self.model), whole_file(run.model) as draft:
                 self.model.save(draft)
         checkpoint = _checkpoint(run, epoch + 1)
         with whole_file(checkpoint) as draft:
@@ -118,13 +123,22 @@ def restore(run: Run, model: Seq2Seq) -> int:
     if not epochs:
         return 0
     weights = _checkpoint(run, epochs)
-    if not weights.exists():
-        weights, epochs = run.model, best_epoch(history, run.recipe.training)
-        say(
-            f"{run.folder}: the weights of epoch {len(history)} are not there; "
-            f"goes on from those of the best epoch, {epochs}"
-        )
-    model.optimizer.build(model.trainable_variables)
+    if weights.exists():
+        _load(model, weights)
+        return epochs
+    best = best_epoch(history, run.recipe.training)
+    say(
+        f"{run.folder}: the weights of epoch {epochs} are not there; goes on "
+        f"from those of the best epoch, {best}"
+    )
+    _load(model, run.model)
+    swap_averages(model)
+    return best
+
+
+def _load(model: Seq2Seq, weights: Path) -> None:
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     try:
         model.load_weights(weights)
     except Exception as error:  # h5py and zipfile raise many kinds
@@ -133,7 +147,6 @@ def restore(run: Run, model: Seq2Seq) -> int:
             f"{weights}: damaged: {reason}. Remove it to go on from the best "
             "epoch"
         ) from error
-    return epochs
 
 
 def _checkpoint(run: Run, epochs: int) -> Path:

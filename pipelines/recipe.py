@@ -572,6 +572,10 @@ class TrainingConfig(Section):
     best_by: Literal["loss"] | MeasureName = "loss"
     """What tells which epoch is the best: the validation loss, or a measure of
     what is decoded of the validation sources, see `evaluation.measures`."""
+    ema: Fraction | None = None
+    """Decay, with each step, of a moving average of the weights, such as 0.999;
+    it is what is validated and saved. It spans about 1 / (1 - `ema`) steps, and
+    lags behind while there were fewer. null averages none."""
     patience: PositiveInt | None = None
     """Stop after so many epochs without improvement; null never stops."""
     seed: NonNegativeInt = 0

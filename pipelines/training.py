@@ -17,6 +17,7 @@ from keras_recurrent.pipelines.decoded_validation import DecodeValidation
 from keras_recurrent.pipelines.display import TrainingDisplay
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import is_finished
+from keras_recurrent.pipelines.moving_average import ValidateAverages
 from keras_recurrent.pipelines.optimizing import ENDING
 from keras_recurrent.pipelines.origin import Fingerprint, say
 from keras_recurrent.pipelines.parted_vocabulary import (
@@ -267,6 +268,7 @@ def _fit(
             callbacks=[
                 keras.callbacks.TerminateOnNaN(),
                 throughput,
+                ValidateAverages(),
                 *decoding,
                 keras.callbacks.TensorBoard(run.events, write_graph=False),
                 Board(run, vocabularies, pairs),

@@ -10,6 +10,7 @@ import keras_tuner as kt
 
 from keras_recurrent.models import Seq2Seq
 from keras_recurrent.pipelines.building import build_model, compile_model
+from keras_recurrent.pipelines.moving_average import ValidateAverages
 from keras_recurrent.pipelines.recipe import Recipe
 from keras_recurrent.tuning.space import space
 
@@ -51,8 +52,9 @@ class Seq2SeqHyperModel(kt.HyperModel):
         print("Trying", ", ".join(values), flush=True)
         began = time.perf_counter()
         # A progress bar on a terminal, a line per epoch elsewhere.
-        verbosity = 1 if sys.stdout.isatty() else 2
-        history = model.fit(*args, **(kwargs | {"verbose": verbosity}))
+        kwargs["verbose"] = 1 if sys.stdout.isatty() else 2
+        kwargs["callbacks"] = [*kwargs.get("callbacks", ()), ValidateAverages()]
+        history = model.fit(*args, **kwargs)
         # As metrics, KerasTuner keeps these two with the trial.
         seconds = time.perf_counter() - began
         epochs = len(history.epoch)

@@ -196,6 +196,7 @@ def test_cells_by_name(recipe_file, name):
         ("training.clipnorm=.nan", "training.clipnorm=nan: .*"),
         ("model.units=-1", "model.units=-1: .*greater than 0"),
         ("model.dropout=1", "model.dropout=1.*less than 1"),
+        ("training.ema=1", "training.ema=1.*less than 1"),
         ("model.cell=lstn", "model.cell='lstn': expected one of esn, "),
         ("model.query=old", "model.query='old': .*'new_state'"),
         ("model=3", "model=3: expected a section of keys"),
