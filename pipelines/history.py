@@ -50,3 +50,18 @@ def best_epoch(history: list[dict[str, Any]], config: TrainingConfig) -> int:
     best = best_value(history, config)
     found = enumerate(values(history, config), 1)
     return next((number for number, value in found if value == best), 0)
+
+
+def averaged_epochs(
+    history: list[dict[str, Any]], config: TrainingConfig
+) -> list[int]:
+    """The numbers of the epochs whose weights are to be averaged, rising.
+
+    Of equal ones the earlier count as better; those whose value is not a number
+    are left out.
+    """
+    found = enumerate(values(history, config), 1)
+    known = {number: value for number, value in found if not math.isnan(value)}
+    if config.average_of == "last":
+        return list(known)[-config.average :]
+    return sorted(sorted(known, key=known.__getitem__)[: config.average])

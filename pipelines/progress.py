@@ -11,6 +11,7 @@ import keras
 from keras_recurrent.models import Seq2Seq
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import (
+    averaged_epochs,
     best_epoch,
     best_value,
     is_finished,
@@ -35,8 +36,9 @@ class KeepProgress(keras.callbacks.Callback):
     interruption at any time, even while writing, damages nothing. (Keras's
     `BackupAndRestore` and `ModelCheckpoint` write in place, and
     `EarlyStopping` counts in memory.) The weights of the last epoch stay, so
-    that a finished run can go on for more. The model has the moving
-    averages, if there are some; what a run goes on from has both.
+    that a finished run can go on for more, and so do those of the epochs that
+    are to be averaged. The model has the moving averages, if there are some;
+    what a run goes on from has both.
 
     Args:
         run: The run, with `metrics.jsonl` of all epochs so far.
@@ -83,6 +85,8 @@ class KeepProgress(keras.callbacks.Callback):
         history = run.history()[:epoch]
         config = run.recipe.training
         if best_value([metrics], config) < best_value(history, config):
+            # The model is that of one epoch again.
+            run.average.unlink(missing_ok=True)
             with averages_in_place(self.model), whole_file(run.model) as draft:
                 self.model.save(draft)
         checkpoint = _checkpoint(run, epoch + 1)
@@ -101,7 +105,11 @@ class KeepProgress(keras.callbacks.Callback):
             training_figure(history).savefig(draft)
         with whole_file(run.metrics) as draft:
             draft.write_text("".join(json.dumps(x) + "\n" for x in history))
-        for old in set(run.checkpoints.iterdir()) - {checkpoint}:
+        kept = {checkpoint}
+        if config.average > 1:
+            averaged = averaged_epochs(history, config)
+            kept |= {_checkpoint(run, number) for number in averaged}
+        for old in set(run.checkpoints.iterdir()) - kept:
             old.unlink()
         if is_finished(history, config):
             self.model.stop_training = True
@@ -122,18 +130,30 @@ def restore(run: Run, model: Seq2Seq) -> int:
     epochs = len(history)
     if not epochs:
         return 0
-    weights = _checkpoint(run, epochs)
-    if weights.exists():
-        _load(model, weights)
+    if _checkpoint(run, epochs).exists():
+        load_epoch(run, model, epochs)
         return epochs
     best = best_epoch(history, run.recipe.training)
+    what = "the average in place of" if run.average.exists() else "those of"
     say(
         f"{run.folder}: the weights of epoch {epochs} are not there; goes on "
-        f"from those of the best epoch, {best}"
+        f"from {what} the best epoch, {best}"
     )
     _load(model, run.model)
     swap_averages(model)
     return best
+
+
+def load_epoch(run: Run, model: Seq2Seq, epoch: int) -> None:
+    """Load the weights of an epoch that was kept, of the optimizer too.
+
+    Raises:
+        RunError: they are not there, or cannot be read.
+    """
+    path = _checkpoint(run, epoch)
+    if not path.exists():
+        raise RunError(f"{path}: is not there, so it cannot be averaged")
+    _load(model, path)
 
 
 def _load(model: Seq2Seq, weights: Path) -> None:

@@ -572,6 +572,11 @@ class TrainingConfig(Section):
     best_by: Literal["loss"] | MeasureName = "loss"
     """What tells which epoch is the best: the validation loss, or a measure of
     what is decoded of the validation sources, see `evaluation.measures`."""
+    average: PositiveInt = 1
+    """Of how many epochs the weights are averaged when training is finished:
+    their mean is the model. Checkpoints of so many are kept."""
+    average_of: Literal["best", "last"] = "best"
+    """Of the best ones, by `best_by`, or of the last."""
     ema: Fraction | None = None
     """Decay, with each step, of a moving average of the weights, such as 0.999;
     it is what is validated and saved. It spans about 1 / (1 - `ema`) steps, and
@@ -597,6 +602,15 @@ class TrainingConfig(Section):
             raise ValueError(
                 "`schedule: plateau` has no warming up. Received: "
                 f"warmup_steps={self.warmup_steps}"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _last_ones_are_averaged(self) -> Self:
+        if self.average_of == "last" and self.average == 1:
+            raise ValueError(
+                "`average_of: last` needs `average` above 1. Received: "
+                f"average={self.average}"
             )
         return self
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 import filelock
 
 from keras_recurrent.pipelines.files import digest
-from keras_recurrent.pipelines.history import is_finished
+from keras_recurrent.pipelines.history import averaged_epochs, is_finished
 from keras_recurrent.pipelines.origin import Origin, say
 from keras_recurrent.pipelines.origin import RunError as RunError
 from keras_recurrent.pipelines.recipe import Recipe, load_recipe
@@ -60,6 +60,7 @@ class Run:
         self.metrics = folder / "metrics.jsonl"
         self.events = folder / "events"
         self.model = folder / "model.keras"
+        self.average = folder / "average.json"
         self.training_picture = folder / "pictures" / "training.png"
         self.export = folder / "export"
         test = self.evaluation_files("test")
@@ -123,6 +124,11 @@ class Run:
                 f"{folder}: unfinished, epoch {len(history)} of "
                 f"{config.epochs}; the best model so far is used"
             )
+        elif not run.is_finished():
+            say(
+                f"{folder}: the weights are not averaged yet; the best model "
+                "so far is used"
+            )
         return run
 
     @contextmanager
@@ -176,6 +182,19 @@ class Run:
             path.name: digest(path) if path.exists() else "missing"
             for path in paths
         }
+
+    def is_finished(self) -> bool:
+        """Whether training is done, and what is to be averaged is."""
+        history, config = self.history(), self.recipe.training
+        if not is_finished(history, config):
+            return False
+        if config.average == 1:
+            return True
+        try:
+            done = json.loads(self.average.read_bytes())["epochs"]
+        except (OSError, ValueError, TypeError, KeyError):
+            return False
+        return done == averaged_epochs(history, config)
 
     def history(self) -> list[dict[str, Any]]:
         """The metrics of the epochs so far, one dictionary each.

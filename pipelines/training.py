@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_recurrent.pipelines.averaging import average_epochs
 from keras_recurrent.pipelines.batching import (
     prefetched_to_device,
     training_batches,
@@ -190,7 +191,8 @@ def train(run: Run) -> bool:
     """Train until the recipe's epochs are done or patience is lost.
 
     After each epoch the metrics are written to the run folder, the model too
-    if its validation loss is the best so far. An interrupted run goes on
+    if its validation loss is the best so far; after the last one that of
+    `average_epochs`, if epochs are to be averaged. An interrupted run goes on
     after its last whole epoch, and a finished one if the recipe has more
     epochs; the vocabularies and the data are those it began with.
 
@@ -215,7 +217,7 @@ def train(run: Run) -> bool:
         origin = data_fingerprint(run.recipe)
         origin["vocabularies"] = run.vocabulary_digests()
         run.origin.keep(run.recipe, origin, begun=bool(history))
-        if is_finished(history, run.recipe.training):
+        if run.is_finished():
             return False
         splits = splits or load_splits(run.recipe)
         _fit(run, vocabularies, splits, epochs=len(history))
@@ -258,30 +260,35 @@ def _fit(
     with warnings.catch_warnings(), display.progress:
         # Keras says so at the end of each epoch whose length it did not know.
         warnings.filterwarnings("ignore", "Your input ran out of data")
-        model.fit(
-            prefetched_to_device(batches),
-            validation_data=validation,
-            initial_epoch=restore(run, model),
-            epochs=config.epochs,
-            shuffle=False,  # the batches are shuffled already
-            verbose=0,  # the display tells
-            callbacks=[
-                keras.callbacks.TerminateOnNaN(),
-                throughput,
-                ValidateAverages(),
-                *decoding,
-                keras.callbacks.TensorBoard(run.events, write_graph=False),
-                Board(run, vocabularies, pairs),
-                KeepProgress(run, splits.left_out),
-                display,
-            ],
-        )
+        done = restore(run, model)
+        # Else it was interrupted before the average was there.
+        if not is_finished(run.history(), config):
+            model.fit(
+                prefetched_to_device(batches),
+                validation_data=validation,
+                initial_epoch=done,
+                epochs=config.epochs,
+                shuffle=False,  # the batches are shuffled already
+                verbose=0,  # the display tells
+                callbacks=[
+                    keras.callbacks.TerminateOnNaN(),
+                    throughput,
+                    ValidateAverages(),
+                    *decoding,
+                    keras.callbacks.TensorBoard(run.events, write_graph=False),
+                    Board(run, vocabularies, pairs),
+                    KeepProgress(run, splits.left_out),
+                    display,
+                ],
+            )
     if not run.model.exists():
         raise RunError(
             f"{run.folder}: the validation loss is not a number, so no model "
             "was saved. Choose another folder with --run and a "
             f"training.learning_rate below {config.learning_rate}"
         )
+    if config.average > 1:
+        average_epochs(run, model, validation)
     if splits.left_out:
         say(f"Left out of training: {splits.left_out:,} pairs, as told above")
 

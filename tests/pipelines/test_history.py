@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_recurrent.pipelines.history import (
+    averaged_epochs,
     best_epoch,
     best_value,
     is_finished,
@@ -72,3 +73,22 @@ def test_minutes():
     epochs = [{"val_loss": 1.0, "seconds": 25.0}] * 3
     assert not is_finished(epochs[:2], config)
     assert is_finished(epochs, config)
+
+
+def test_epochs_that_are_averaged():
+    losses = [3.0, 1.0, math.nan, 2.0, 1.0, 4.0]
+    history = [{"val_loss": loss, "val_bleu": -loss} for loss in losses]
+    for average, of, expected in (
+        (1, "best", [2]),
+        (2, "best", [2, 5]),
+        (3, "best", [2, 4, 5]),
+        (9, "best", [1, 2, 4, 5, 6]),
+        (2, "last", [5, 6]),
+        (4, "last", [2, 4, 5, 6]),
+    ):
+        for best_by in ("loss", "bleu"):
+            config = TrainingConfig.model_construct(
+                average=average, average_of=of, best_by=best_by
+            )
+            assert averaged_epochs(history, config) == expected
+    assert averaged_epochs([], TrainingConfig(average=2)) == []

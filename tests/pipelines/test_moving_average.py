@@ -224,3 +224,12 @@ def test_interrupted_and_continued_equals_uninterrupted(
         values(keras.saving.load_model(run.model)) for run in (parts, whole)
     )
     assert_same(ours, expected, atol=1e-4)
+
+
+def test_epochs_are_averaged_by_their_averages(letters, tmp_path, watch):
+    settings = ["average=2", "average_of=last", "epochs=3"]
+    run = run_of(letters, tmp_path, *(f"training.{x}" for x in settings))
+    train(run)
+    _, second, third = averages_of(watch.steps)
+    mean = [(a + b) / 2 for a, b in zip(second, third, strict=True)]
+    assert_same(values(keras.saving.load_model(run.model)), mean)

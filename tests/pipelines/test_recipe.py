@@ -284,6 +284,10 @@ def test_an_override_below_a_value(recipe_file):
             "model: .* 4 heads, which must divide the units.*units=6",
         ),
         (
+            CMUDICT + "training: {average_of: last}\n",
+            "training: .*needs `average` above 1. Received: average=1",
+        ),
+        (
             CMUDICT
             + "model: {units: 6}\n"
             + "tuning: {space: {attention: [luong, multi_head]}}\n",
