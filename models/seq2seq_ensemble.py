@@ -23,7 +23,7 @@ class Ensemble(Generation):
     models are, each for itself.
 
     Args:
-        models: N models with the same vocabularies.
+        models: N models with the same vocabularies, which all copy or none.
 
     Raises:
         ValueError: there is none, or vocabularies, start or end differ.
@@ -45,16 +45,19 @@ class Ensemble(Generation):
                 f"`models` must not be empty. Received: models={models}"
             )
         for name, size in {
-            "source vocabulary size": lambda m: m.encoder.vocabulary_size,
+            "source vocabulary sizes": lambda m: [
+                one.vocabulary_size for one in m.encoders.values()
+            ],
             "target vocabulary size": lambda m: m.decoder.vocabulary_size,
+            "`unknown_copies`": lambda m: m.unknown_copies,
             "`start_id`": lambda m: m.start_id,
             "`end_id`": lambda m: m.end_id,
         }.items():
-            found = list(map(size, models))
+            found = [str(size(model)) for model in models]
             if len(set(found)) > 1:
                 raise ValueError(
                     f"`models` must have the same {name}. "
-                    f"Received: {', '.join(map(str, found))}"
+                    f"Received: {', '.join(found)}"
                 )
         # The inputs are integers.
         super().__init__(autocast=False, **kwargs)
@@ -72,7 +75,7 @@ class Ensemble(Generation):
         """Read a batch of sources; return what decoding starts from.
 
         Args:
-            source: (B, S), as in `Seq2Seq.start`.
+            source: As in `Seq2Seq.start`.
             num_tokens: How many tokens the steps will read for each source,
                 at most. It changes the speed only.
 
@@ -83,7 +86,7 @@ class Ensemble(Generation):
         Raises:
             ValueError: as `Seq2Seq.start`.
         """
-        source = self._source_ids(source)
+        source = self._sources(source)
         steps, states = zip(
             *(model.start(source, num_tokens) for model in self.models),
             strict=True,
@@ -105,8 +108,12 @@ class Ensemble(Generation):
     def _build_once(self) -> None:
         return  # It is built from the beginning.
 
-    def _source_ids(self, source: Any) -> Any:
-        return self.models[0]._source_ids(source)
+    @property
+    def unknown_copies(self) -> int | None:
+        return self.models[0].unknown_copies
+
+    def _sources(self, source: Any) -> dict[str, Any]:
+        return self.models[0]._sources(source)
 
     def _target_ids(self, target: Any, ranks: tuple[int, ...] = (2,)) -> Any:
         return self.models[0]._target_ids(target, ranks)

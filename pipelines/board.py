@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from keras_recurrent.pipelines.eagerly import eagerly
+from keras_recurrent.pipelines.moving_average import averages_in_place
 from keras_recurrent.pipelines.plots import attention_figure, gates_figure
 from keras_recurrent.pipelines.predictor import Predictor
 from keras_recurrent.pipelines.run import Run
@@ -66,7 +67,8 @@ class Board(keras.callbacks.Callback):
         )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        with self.writer.as_default(epoch):  # as Keras's callback counts
+        # As Keras's callback counts, and with what is validated and saved.
+        with self.writer.as_default(epoch), averages_in_place(self.model):
             self._write_examples()
             self._write_gates()
         self.writer.flush()

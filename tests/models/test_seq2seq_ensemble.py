@@ -160,7 +160,7 @@ def make(source=V, target=V, **options):
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"source": 9}, "same source vocabulary size. Received: 7, 9"),
+        ({"source": 9}, "source vocabulary sizes. Received: .7., .9."),
         ({"target": 9}, "same target vocabulary size. Received: 7, 9"),
         ({"start_id": 5}, "same `start_id`. Received: 2, 5"),
         ({"end_id": 5}, "same `end_id`. Received: 3, 5"),
@@ -169,6 +169,23 @@ def make(source=V, target=V, **options):
 def test_models_that_do_not_fit_together(other, message):
     with pytest.raises(ValueError, match=message):
         Ensemble([make(), make(**other)])
+
+
+def test_models_that_copy():
+    """What is copied is the mean of the models, too."""
+    models = [
+        Seq2Seq(Encoder(7, 3, 4), Decoder(7, 3, units, copying=True))
+        for units in (4, 5)
+    ]
+    source = {name: [[4, 5, 6]] for name in ("source", "copies")}
+    found = Ensemble(models).generate(source, max_length=3)
+    for k in range(3):
+        shares = [
+            model.score(source, found.ids).copied[0, 0, k] for model in models
+        ]
+        assert_close(found.copied[0, 0, k], sum(shares) / 2)
+    with pytest.raises(ValueError, match="same `unknown_copies`"):
+        Ensemble([*models, Seq2Seq(Encoder(7, 3, 4), Decoder(7, 3, 4))])
 
 
 def test_no_models():
