@@ -3,11 +3,14 @@
 import json
 
 from keras_recurrent.models import Seq2Seq
+from keras_recurrent.pipelines.checkpoints import (
+    checkpoint_path,
+    load_weights,
+)
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import averaged_epochs, best_epoch
 from keras_recurrent.pipelines.moving_average import swap_averages
-from keras_recurrent.pipelines.progress import load_epoch
-from keras_recurrent.pipelines.run import Run
+from keras_recurrent.pipelines.run import Run, RunError
 
 
 def average_epochs(run: Run, model: Seq2Seq, validation: object) -> None:
@@ -34,7 +37,10 @@ def average_epochs(run: Run, model: Seq2Seq, validation: object) -> None:
     totals = [0.0 for _ in model.trainable_variables]
     # The best one last: what is not averaged, as the optimizer, is its.
     for epoch in sorted(epochs, key=lambda epoch: epoch == best):
-        load_epoch(run, model, epoch)
+        path = checkpoint_path(run, epoch)
+        if not path.exists():
+            raise RunError(f"{path}: is not there, so it cannot be averaged")
+        load_weights(model, path)
         swap_averages(model)
         for i, weight in enumerate(model.trainable_variables):
             totals[i] = totals[i] + weight.numpy().astype("float64")

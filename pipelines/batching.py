@@ -26,6 +26,8 @@ _CHUNK = 2**11
 _BATCHES_BY_TOKENS = 2**10
 # Examples that are shuffled at a time, if the data has more.
 _SHUFFLE = 2**18
+# More epochs than this have the same order as those of the next seed.
+_SEEDS = 2**20
 # Static shapes have widths that are a multiple of this.
 _WIDTH = 8
 
@@ -44,6 +46,7 @@ def training_batches(
     service: str | None = None,
     unknown_copies: int | None = None,
     diagonal: bool = False,
+    epoch: tf.Variable | None = None,
 ) -> tf.data.Dataset:
     """Turn pairs of texts into batches for teacher forcing.
 
@@ -83,6 +86,9 @@ def training_batches(
             others.
         diagonal: whether to add alignments that attention is guided by, see
             `with_diagonal_alignments`.
+        epoch: the number of the epoch, int64, read where an iterator begins:
+            with it the order is that of this epoch, whatever was iterated over
+            before; such an iterator cannot be saved. A service has its own way.
 
     Returns:
         A dataset of `({"source": (B, S), "target": (B, T)}, labels (B, T))`,
@@ -127,19 +133,6 @@ def training_batches(
     if service is not None:
         hint = tf.data.experimental.SHARD_HINT
         elements = elements.shard(hint, hint)
-    if shuffle and by_tokens:
-        # Always the same: `fit` takes as many batches from each epoch as there
-        # were in the first, so their number must not change.
-        elements = elements.shuffle(
-            _SHUFFLE, seed=seed, reshuffle_each_iteration=False
-        )
-    elif shuffle and service is None:
-        elements = elements.shuffle(_SHUFFLE, seed=seed)
-    elif shuffle:
-        elements = (
-            elements.batch(_SHUFFLE).map(partial(permuted, seed)).unbatch()
-        )
-
     multiple = _WIDTH if static_shapes else 1
     full: Any = None
     if static_shapes:
@@ -150,24 +143,50 @@ def training_batches(
     else:
         pool_size = _POOL * batch_size
         cut = partial(cut_to_batches, batch_size)
-    batches = (
-        elements.batch(pool_size)
-        .map(encode)
-        .map(by_length)
-        .flat_map(cut)
-        .map(partial(for_teacher_forcing, full, multiple, names))
-    )
-    if diagonal:
-        batches = batches.map(with_diagonal_alignments)
-    if service is not None:
-        # Not `DYNAMIC`, which would cut the two files of a pair apart.
-        policy = tf.data.experimental.service.ShardingPolicy.HINT
-        batches = batches.apply(
-            tf.data.experimental.service.distribute(policy, service)
+
+    def batches_of(shuffled: Callable[..., Any]) -> tf.data.Dataset:
+        """Make the batches of an epoch, in the order that a function draws."""
+        ordered = elements
+        if shuffle and by_tokens:
+            # Always the same: `fit` takes as many batches from each epoch as
+            # there were in the first, so their number must not change.
+            ordered = ordered.shuffle(
+                _SHUFFLE, seed=seed, reshuffle_each_iteration=False
+            )
+        elif shuffle and service is None:
+            ordered = shuffled(ordered, _SHUFFLE)
+        elif shuffle:
+            ordered = (
+                ordered.batch(_SHUFFLE).map(partial(permuted, seed)).unbatch()
+            )
+        batches = (
+            ordered.batch(pool_size)
+            .map(encode)
+            .map(by_length)
+            .flat_map(cut)
+            .map(partial(for_teacher_forcing, full, multiple, names))
         )
-    if shuffle:
-        batches = batches.shuffle(
-            _BATCHES_BY_TOKENS if by_tokens else _POOL, seed=seed
+        if diagonal:
+            batches = batches.map(with_diagonal_alignments)
+        if service is not None:
+            # Not `DYNAMIC`, which would cut the two files of a pair apart.
+            policy = tf.data.experimental.service.ShardingPolicy.HINT
+            batches = batches.apply(
+                tf.data.experimental.service.distribute(policy, service)
+            )
+        if shuffle:
+            pool = _BATCHES_BY_TOKENS if by_tokens else _POOL
+            batches = shuffled(batches, pool)
+        return batches
+
+    if epoch is None or service is not None:
+        batches = batches_of(lambda data, size: data.shuffle(size, seed))
+    else:
+        # What this holds is read anew by each iterator.
+        batches = tf.data.Dataset.from_tensors(0).flat_map(
+            lambda _: batches_of(
+                partial(shuffled_by, seed=_SEEDS * seed + epoch)
+            )
         )
     if count >= 0 and not by_tokens and service is None:
         count = -(-count // batch_size)
@@ -191,6 +210,29 @@ def prefetched_to_device(batches: tf.data.Dataset) -> tf.data.Dataset:
         return batches
     prefetch = tf.data.experimental.prefetch_to_device(gpus[0].name)
     return batches.apply(prefetch)
+
+
+def shuffled_by(
+    dataset: tf.data.Dataset, size: int, seed: tf.Tensor
+) -> tf.data.Dataset:
+    """Shuffle as `Dataset.shuffle` does, which takes no tensor for a seed.
+
+    Args:
+        dataset: of dense tensors.
+        size: how many elements are shuffled at a time.
+        seed: int64, tells the order.
+    """
+    specs = tf.nest.flatten(dataset.element_spec)
+    variant = tf.raw_ops.ShuffleDataset(
+        input_dataset=tf.data.experimental.to_variant(dataset),
+        buffer_size=size,
+        seed=seed,
+        seed2=size,  # Both at zero would draw one.
+        output_types=[spec.dtype for spec in specs],
+        output_shapes=[spec.shape for spec in specs],
+        reshuffle_each_iteration=False,
+    )
+    return tf.data.experimental.from_variant(variant, dataset.element_spec)
 
 
 def permuted(seed: int, pairs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -3,12 +3,20 @@
 import json
 import math
 import time
-from pathlib import Path
 from typing import Any
 
 import keras
 
 from keras_recurrent.models import Seq2Seq
+from keras_recurrent.pipelines.checkpoints import (
+    Position,
+    checkpoint_path,
+    checkpoints,
+    epochs_of,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import (
     averaged_epochs,
@@ -32,31 +40,40 @@ class KeepProgress(keras.callbacks.Callback):
     """Keeps each epoch in the run folder, and stops when patience is lost.
 
     An epoch counts as soon as its line is in `metrics.jsonl`; the weights to
-    go on from are there before. Every file is whole or not there: an
-    interruption at any time, even while writing, damages nothing. (Keras's
-    `BackupAndRestore` and `ModelCheckpoint` write in place, and
-    `EarlyStopping` counts in memory.) The weights of the last epoch stay, so
-    that a finished run can go on for more, and so do those of the epochs that
-    are to be averaged. The model has the moving averages, if there are some;
-    what a run goes on from has both.
+    go on from are there before, and within an epoch as often as the recipe
+    says. Every file is whole or not there: an interruption at any time, even
+    while writing, damages nothing. (Keras's `BackupAndRestore` and
+    `ModelCheckpoint` write in place, and `EarlyStopping` counts in memory.)
+    The weights of the last epoch stay, so that a finished run can go on for
+    more, and so do those of the epochs that are to be averaged; until the end
+    also those before the last, in case these are damaged. The model has the
+    moving averages, if there are some; what a run goes on from has both.
 
     Args:
         run: The run, with `metrics.jsonl` of all epochs so far.
         left_out: How many pairs training does without, to be kept as well.
+        position: Where the training begins, as `restore` has found it.
 
     Raises:
-        RunError: the loss of an epoch is not a number. It is not kept.
+        RunError: the loss is not a number; it says when. What there was before
+            is kept.
     """
 
-    def __init__(self, run: Run, left_out: int = 0) -> None:
+    def __init__(
+        self, run: Run, left_out: int = 0, position: Position | None = None
+    ) -> None:
         super().__init__()
         self.run = run
         self.left_out = left_out
-        self.began = 0.0
+        self.position = position or Position()
+        self.began = self.saved = 0.0
         self.ends = math.inf
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.began = time.perf_counter()
+        if epoch != self.position.epochs:
+            self.position = Position(epoch)
+        self.saved = time.perf_counter()
+        self.began = self.saved - self.position.seconds
         config = self.run.recipe.training
         history = self.run.history()[:epoch]
         self.ends = math.inf
@@ -68,7 +85,29 @@ class KeepProgress(keras.callbacks.Callback):
                 config, values(history, config)
             )
 
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        # Before a batch rather than after it, as then there is a next one.
+        done = self.position.batches + batch
+        if batch and self._is_due(done):
+            save_checkpoint(self.run, self.model, self._position(done))
+            self._forget(keep=2)
+            self.saved = time.perf_counter()
+
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            epoch = self.position.epochs + 1
+            raise self._no_number(
+                f"epoch {epoch}, batch {self.position.batches + batch + 1}"
+            )
+        if batch == 0 and self.position.metrics:
+            # Not before: Keras makes some of them for the first batch. All are
+            # sums.
+            for variable, counted in zip(
+                self.model.metrics_variables,
+                self.position.metrics,
+                strict=True,
+            ):
+                variable.assign_add(counted)
         if time.perf_counter() >= self.ends:
             # Validation follows, and the epoch is kept as it is.
             self.model.stop_training = True
@@ -76,12 +115,7 @@ class KeepProgress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         run, metrics = self.run, logs or {}
         if not math.isfinite(metrics["loss"]):
-            raise RunError(
-                f"{run.folder}: the loss is not a number in epoch {epoch + 1}, "
-                "which was not kept. Choose another folder with --run and a "
-                "training.learning_rate below "
-                f"{run.recipe.training.learning_rate}"
-            )
+            raise self._no_number(f"epoch {epoch + 1}")
         history = run.history()[:epoch]
         config = run.recipe.training
         if best_value([metrics], config) < best_value(history, config):
@@ -89,9 +123,7 @@ class KeepProgress(keras.callbacks.Callback):
             run.average.unlink(missing_ok=True)
             with averages_in_place(self.model), whole_file(run.model) as draft:
                 self.model.save(draft)
-        checkpoint = _checkpoint(run, epoch + 1)
-        with whole_file(checkpoint) as draft:
-            self.model.save_weights(draft)
+        save_checkpoint(run, self.model, Position(epoch + 1))
         took = round(time.perf_counter() - self.began, 1)
         history.append(
             {
@@ -105,69 +137,93 @@ class KeepProgress(keras.callbacks.Callback):
             training_figure(history).savefig(draft)
         with whole_file(run.metrics) as draft:
             draft.write_text("".join(json.dumps(x) + "\n" for x in history))
-        kept = {checkpoint}
-        if config.average > 1:
-            averaged = averaged_epochs(history, config)
-            kept |= {_checkpoint(run, number) for number in averaged}
-        for old in set(run.checkpoints.iterdir()) - kept:
-            old.unlink()
-        if is_finished(history, config):
+        finished = is_finished(history, config)
+        self._forget(keep=1 if finished else 2, history=history)
+        if finished:
             self.model.stop_training = True
 
+    def _is_due(self, done: int) -> bool:
+        """Whether a checkpoint is wanted after so many batches."""
+        config = self.run.recipe.training
+        if config.checkpoint_steps and done % config.checkpoint_steps == 0:
+            return True
+        minutes = config.checkpoint_minutes
+        if minutes is None:
+            return False
+        return time.perf_counter() - self.saved >= 60 * minutes
 
-def restore(run: Run, model: Seq2Seq) -> int:
-    """Load the weights of the last epoch, of the optimizer too.
+    def _position(self, batches: int) -> Position:
+        return Position(
+            self.position.epochs,
+            batches,
+            time.perf_counter() - self.began,
+            [v.numpy().tolist() for v in self.model.metrics_variables],
+        )
 
-    If they are lost, those of the best epoch, which says so.
+    def _forget(
+        self, keep: int, history: list[dict[str, Any]] | None = None
+    ) -> None:
+        """Remove checkpoints but the latest and those to be averaged."""
+        run, config = self.run, self.run.recipe.training
+        kept = set(checkpoints(run)[:keep])
+        if config.average > 1:
+            history = run.history() if history is None else history
+            averaged = averaged_epochs(history, config)
+            kept |= {checkpoint_path(run, number) for number in averaged}
+        for old in set(run.checkpoints.iterdir()) - kept:
+            old.unlink()
+
+    def _no_number(self, when: str) -> RunError:
+        rate = float(self.model.optimizer.learning_rate)
+        return RunError(
+            f"{self.run.folder}: the loss is not a number in {when}, at a "
+            f"learning rate of {rate:.3g}. What there was before is kept. "
+            "Choose another folder with --run and a training.learning_rate "
+            f"below {self.run.recipe.training.learning_rate}"
+        )
+
+
+def restore(run: Run, model: Seq2Seq) -> Position:
+    """Load the latest checkpoint that belongs to the history of a run.
+
+    One that is damaged is passed over, which is said; if all are lost, the
+    model of the best epoch is taken.
 
     Returns:
-        The number of epochs done; 0 if there is nothing to go on from.
+        Where training is to go on; at the beginning if there is nothing yet.
 
     Raises:
-        RunError: the weights cannot be read.
+        RunError: nothing of what there is can be read.
     """
     history = run.history()
-    epochs = len(history)
-    if not epochs:
-        return 0
-    if _checkpoint(run, epochs).exists():
-        load_epoch(run, model, epochs)
-        return epochs
+    known = [
+        path for path in checkpoints(run) if epochs_of(path) <= len(history)
+    ]
+    for path in known:
+        try:
+            position = load_checkpoint(model, path)
+        except RunError as error:
+            say(f"{error}. The one before it is used")
+            continue
+        if position.epochs < len(history):
+            say(
+                f"{run.folder}: goes on after epoch {position.epochs}; what "
+                "came later is trained again"
+            )
+        return position
+    if not history:
+        if known:
+            raise RunError(
+                f"{run.checkpoints}: damaged, and there is nothing else to go "
+                "on from yet. Remove it to begin again"
+            )
+        return Position()
     best = best_epoch(history, run.recipe.training)
     what = "the average in place of" if run.average.exists() else "those of"
     say(
-        f"{run.folder}: the weights of epoch {epochs} are not there; goes on "
-        f"from {what} the best epoch, {best}"
+        f"{run.folder}: the weights of epoch {len(history)} are not there; "
+        f"goes on from {what} the best epoch, {best}"
     )
-    _load(model, run.model)
+    load_weights(model, run.model)
     swap_averages(model)
-    return best
-
-
-def load_epoch(run: Run, model: Seq2Seq, epoch: int) -> None:
-    """Load the weights of an epoch that was kept, of the optimizer too.
-
-    Raises:
-        RunError: they are not there, or cannot be read.
-    """
-    path = _checkpoint(run, epoch)
-    if not path.exists():
-        raise RunError(f"{path}: is not there, so it cannot be averaged")
-    _load(model, path)
-
-
-def _load(model: Seq2Seq, weights: Path) -> None:
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-    try:
-        model.load_weights(weights)
-    except Exception as error:  # h5py and zipfile raise many kinds
-        reason = " ".join(str(error).split())
-        raise RunError(
-            f"{weights}: damaged: {reason}. Remove it to go on from the best "
-            "epoch"
-        ) from error
-
-
-def _checkpoint(run: Run, epochs: int) -> Path:
-    return run.checkpoints / f"{epochs}.weights.h5"
+    return Position(best)

@@ -583,6 +583,11 @@ class TrainingConfig(Section):
     lags behind while there were fewer. null averages none."""
     patience: PositiveInt | None = None
     """Stop after so many epochs without improvement; null never stops."""
+    checkpoint_minutes: PositiveFloat | None = 1.0
+    """Keep what an interrupted run goes on from every so many minutes; null
+    after whole epochs only."""
+    checkpoint_steps: PositiveInt | None = None
+    """And after every so many batches of an epoch."""
     seed: NonNegativeInt = 0
     """Of the weights, the order of examples and dropout."""
     jit_compile: bool = False

@@ -19,6 +19,8 @@ from keras_recurrent.pipelines.recipe import Recipe, load_recipe
 _FREE = (
     "training.patience",
     "training.minutes",
+    "training.checkpoint_minutes",
+    "training.checkpoint_steps",
     "training.data_service",
     "data.tests",
     "decoding.",
@@ -81,7 +83,7 @@ class Run:
             RunError: the folder belongs to another recipe, or is no run.
         """
         run = cls(Path(folder), recipe)
-        if run.metrics.exists():
+        if run.has_begun():
             run.origin.check(recipe)
         else:
             run.origin.check_folder()
@@ -195,6 +197,12 @@ class Run:
         except (OSError, ValueError, TypeError, KeyError):
             return False
         return done == averaged_epochs(history, config)
+
+    def has_begun(self) -> bool:
+        """Whether there is anything that depends on recipe and data."""
+        return self.metrics.exists() or any(
+            self.checkpoints.glob("[0-9]*.weights.h5")
+        )
 
     def history(self) -> list[dict[str, Any]]:
         """The metrics of the epochs so far, one dictionary each.

@@ -135,6 +135,7 @@ def load_batches(
     seed: int,
     pairs: dict[str, tf.data.Dataset],
     lengths: dict[str, np.ndarray],
+    epoch: tf.Variable | None = None,
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Return the batches for training and those for validation.
 
@@ -144,6 +145,7 @@ def load_batches(
         seed: of the order of the pairs.
         pairs: by split, see `Splits`.
         lengths: of the pairs, from `within_limits`.
+        epoch: see `training_batches`.
     """
     config = recipe.training
     small = lengths["train"].sum(dtype=np.int64) <= _CACHED_TOKENS
@@ -158,6 +160,7 @@ def load_batches(
         service=config.data_service,
         unknown_copies=recipe.model.copied,
         diagonal=recipe.model.guided_attention > 0,
+        epoch=epoch,
     )
     validation = training_batches(
         pairs["validation"],
@@ -193,8 +196,10 @@ def train(run: Run) -> bool:
     After each epoch the metrics are written to the run folder, the model too
     if its validation loss is the best so far; after the last one that of
     `average_epochs`, if epochs are to be averaged. An interrupted run goes on
-    after its last whole epoch, and a finished one if the recipe has more
-    epochs; the vocabularies and the data are those it began with.
+    from its last checkpoint, and ends with the weights of one that was never
+    interrupted (bit by bit on a CPU, unless a service makes the batches); a
+    finished one goes on if the recipe has more epochs. The vocabularies and the
+    data are those it began with.
 
     Returns:
         Whether there was anything left to do.
@@ -204,23 +209,23 @@ def train(run: Run) -> bool:
             the folder, a file in it is damaged, or the loss is not a number.
     """
     with run.locked():
-        history = run.history()
-        if history:
+        begun = run.has_begun()
+        if begun:
             run.origin.check(run.recipe)
         else:
             run.origin.check_folder()
         splits = None
-        if not history:
+        if not begun:
             splits = load_splits(run.recipe)
             _keep_vocabularies(run, splits.pairs["train"])
         vocabularies = load_vocabularies(run)
         origin = data_fingerprint(run.recipe)
         origin["vocabularies"] = run.vocabulary_digests()
-        run.origin.keep(run.recipe, origin, begun=bool(history))
+        run.origin.keep(run.recipe, origin, begun=begun)
         if run.is_finished():
             return False
         splits = splits or load_splits(run.recipe)
-        _fit(run, vocabularies, splits, epochs=len(history))
+        _fit(run, vocabularies, splits)
     return True
 
 
@@ -235,49 +240,54 @@ def _keep_vocabularies(run: Run, pairs: tf.data.Dataset) -> None:
 
 
 def _fit(
-    run: Run,
-    vocabularies: tuple[Vocabulary, Vocabulary],
-    splits: Splits,
-    epochs: int,
+    run: Run, vocabularies: tuple[Vocabulary, Vocabulary], splits: Splits
 ) -> None:
     config = run.recipe.training
-    # A run that goes on must not see the order of its first epoch again.
-    seed = config.seed + epochs
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(config.seed)
     splits, lengths = within_limits(run.recipe, vocabularies, splits)
+    # Its order is that of the epoch, so that a run may go on anywhere.
+    number = tf.Variable(0, dtype=tf.int64)
     batches, validation = load_batches(
-        run.recipe, vocabularies, seed, splits.pairs, lengths
+        run.recipe, vocabularies, config.seed, splits.pairs, lengths, number
     )
     model = build_model(run.recipe.model, *sizes_of(vocabularies))
     steps = batches_in(batches, config)
     compile_model(model, config, steps and steps * config.epochs)
-    decoding = []
     pairs = splits.pairs["validation"]
+    decoding = []
     if config.best_by != "loss":
         decoding = [DecodeValidation(run.recipe, vocabularies, pairs)]
-    throughput = Throughput()
-    display = TrainingDisplay(run, throughput)
-    with warnings.catch_warnings(), display.progress:
-        # Keras says so at the end of each epoch whose length it did not know.
-        warnings.filterwarnings("ignore", "Your input ran out of data")
-        done = restore(run, model)
-        # Else it was interrupted before the average was there.
-        if not is_finished(run.history(), config):
+    while True:
+        position = restore(run, model)
+        if is_finished(run.history(), config):
+            break
+        rest, epochs = batches, config.epochs
+        if position.batches:
+            # Of the epoch that was interrupted; then come the others.
+            rest = batches.skip(position.batches)
+            epochs = position.epochs + 1
+        throughput = Throughput()
+        display = TrainingDisplay(run, throughput)
+        with warnings.catch_warnings(), display.progress:
+            # Keras says so at the end of epochs whose length it did not know.
+            warnings.filterwarnings("ignore", "Your input ran out of data")
             model.fit(
-                prefetched_to_device(batches),
+                prefetched_to_device(rest),
                 validation_data=validation,
-                initial_epoch=done,
-                epochs=config.epochs,
+                initial_epoch=position.epochs,
+                epochs=epochs,
                 shuffle=False,  # the batches are shuffled already
                 verbose=0,  # the display tells
                 callbacks=[
-                    keras.callbacks.TerminateOnNaN(),
+                    keras.callbacks.LambdaCallback(
+                        on_epoch_begin=lambda epoch, _: number.assign(epoch)
+                    ),
                     throughput,
                     ValidateAverages(),
                     *decoding,
                     keras.callbacks.TensorBoard(run.events, write_graph=False),
                     Board(run, vocabularies, pairs),
-                    KeepProgress(run, splits.left_out),
+                    KeepProgress(run, splits.left_out, position),
                     display,
                 ],
             )

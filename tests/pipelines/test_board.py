@@ -18,7 +18,7 @@ from keras_recurrent.pipelines.building import build_model
 from keras_recurrent.pipelines.predictor import load_predictor
 from keras_recurrent.pipelines.run import Run
 from keras_recurrent.pipelines.sources import load_pairs
-from keras_recurrent.pipelines.vocabulary import load_vocabularies
+from keras_recurrent.pipelines.vocabularies import load_vocabularies
 
 
 def cells_of(shown):
