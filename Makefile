@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 20
 
-.PHONY: help demo test test-thorough check-gpu check bench-layers bench-learning bench-memory bench-pipelines bench-seq2seq
+.PHONY: help demo test test-thorough check-gpu check bench-layers bench-learning bench-memory bench-pipelines bench-seq2seq bench-survival
 .DEFAULT_GOAL := help
 
 help:  ## Show this help.
@@ -47,6 +47,9 @@ bench-pipelines: $(VENV)/installed .bench/joeynmt/installed  ## Race our batches
 
 bench-seq2seq: $(VENV)/installed .bench/joeynmt/installed .bench/addons/installed  ## Race our encoder-decoder against Joey NMT's and tensorflow-addons'.
 	$(BIN)/python benchmarks/seq2seq.py --joeynmt .bench/joeynmt/bin/python --addons .bench/addons/bin/python
+
+bench-survival: $(VENV)/installed  ## Kill trainings and searches 60 times, and see that they end as if nothing had happened (about 20 minutes).
+	$(BIN)/python benchmarks/survival.py
 
 # Rivals live in environments of their own.
 .bench/torch/installed:
