@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 20
 
-.PHONY: help demo test test-thorough check-gpu check bench-layers bench-learning bench-memory bench-pipelines bench-seq2seq bench-survival
+.PHONY: help demo test test-thorough check-gpu check bench-layers bench-learning bench-memory bench-pipelines bench-seq2seq bench-survival bench-training
 .DEFAULT_GOAL := help
 
 help:  ## Show this help.
@@ -50,6 +50,11 @@ bench-seq2seq: $(VENV)/installed .bench/joeynmt/installed .bench/addons/installe
 
 bench-survival: $(VENV)/installed  ## Kill trainings and searches 60 times, and see that they end as if nothing had happened (about 20 minutes).
 	$(BIN)/python benchmarks/survival.py
+# Nor do the files of SIGMORPHON 2020, which are share-alike.
+SIGMORPHON ?= sigmorphon2020
+bench-training: $(VENV)/installed .bench/joeynmt/installed .bench/yoyodyne/installed  ## Race our training against Joey NMT's and Yoyodyne's, by command (about an hour; goes on where it was): MULTI30K=folder SIGMORPHON=folder.
+	$(BIN)/python -m pip install -qq 'sentencepiece>=0.2,<0.3'
+	$(BIN)/python benchmarks/training.py --multi30k $(MULTI30K) --joeynmt .bench/joeynmt/bin/python --sigmorphon $(SIGMORPHON) --yoyodyne .bench/yoyodyne/bin/python
 
 # Rivals live in environments of their own.
 .bench/torch/installed:
@@ -60,6 +65,14 @@ bench-survival: $(VENV)/installed  ## Kill trainings and searches 60 times, and 
 .bench/joeynmt/installed:
 	$(PYTHON) -m venv .bench/joeynmt
 	.bench/joeynmt/bin/python -m pip install -qq torch==2.13.0 joeynmt==2.3.0 importlib_metadata 'sentencepiece==0.2.0'
+	@touch $@
+
+# Nothing here needs torchvision, and one made for another torch than the
+# installed one (of a CPU) keeps torchmetrics from being imported.
+.bench/yoyodyne/installed:
+	$(PYTHON) -m venv .bench/yoyodyne
+	.bench/yoyodyne/bin/python -m pip install -qq torch==2.13.0 yoyodyne==0.5.27
+	.bench/yoyodyne/bin/python -m pip uninstall -qq --yes torchvision
 	@touch $@
 
 # For tensorflow-addons Python 3.11 is the newest.
