@@ -22,6 +22,7 @@ over the turns.
   What ours prints is the mean over batches, so that it is measured once more:
   see `training_loss.py`.
 - "MiB" is the peak of resident memory above what importing the same takes.
+- "processor" is how long all threads together computed or span in an epoch.
 - "elsewhere" is how much of the cores other processes took: with more than a
   few per cent, times mean little.
 
@@ -71,11 +72,12 @@ def train(contestant: Contestant, task: Task, folder: Path) -> dict[str, Any]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    ends, printed = [], []
+    ends, worked, printed = [], [], []
     for line in process.stdout:
         printed.append(line)
         if contestant.ends_epoch in line:
             ends.append(time.perf_counter() - began)
+            worked.append(processor_seconds(process.pid))
     # Its own: `RUSAGE_CHILDREN` is the largest of all that ran so far.
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -88,10 +90,21 @@ def train(contestant: Contestant, task: Task, folder: Path) -> dict[str, Any]:
     others = busy_seconds() - before - usage.ru_utime - usage.ru_stime
     return {
         "ends": [round(end, 2) for end in ends],
+        "processor": [round(seconds, 2) for seconds in worked],
         "losses": [round(loss, 4) for loss in contestant.losses(folder)],
         "mib": round(usage.ru_maxrss / 1024 - imports),
         "elsewhere": round(others / took / len(os.sched_getaffinity(0)), 3),
     }
+
+
+def processor_seconds(process: int) -> float:
+    """Return how long a process and those it started have computed."""
+    path = Path(f"/proc/{process}")
+    # Behind the name, which may have spaces.
+    fields = (path / "stat").read_text().rpartition(")")[2].split()
+    children = (path / "task" / str(process) / "children").read_text()
+    ticks = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+    return ticks + sum(processor_seconds(int(x)) for x in children.split())
 
 
 def peak_of(command: list[str]) -> float:
@@ -181,18 +194,20 @@ class Results:
         goal = max(min(turn["losses"]) for turn in everything)
         lines = [
             f"| {task.name} | tokens/s | ours is faster by | epoch, s "
-            f"| start, s | loss | to loss {goal:.3f}, s | MiB | elsewhere |",
-            "| --- |" + " ---: |" * 8,
+            f"| processor, s | start, s | loss | to loss {goal:.3f}, s "
+            "| MiB | elsewhere |",
+            "| --- |" + " ---: |" * 9,
         ]
-        ours, *_ = (seconds_of_epoch(found) for found in turns.values())
+        ours, *_ = (an_epoch(found, "ends") for found in turns.values())
         for name, found in turns.items():
-            epoch = seconds_of_epoch(found)
+            epoch = an_epoch(found, "ends")
             start = median(turn["ends"][0] for turn in found) - epoch
             loss = median(min(turn["losses"]) for turn in found)
             reached = median(until(turn, goal) for turn in found)
             lines.append(
                 f"| {name} | {task.tokens / epoch:,.0f} | {epoch / ours:.2f} | "
-                f"{epoch:.1f} | {start:.1f} | {loss:.3f} | {reached:.0f} | "
+                f"{epoch:.1f} | {an_epoch(found, 'processor'):.1f} | "
+                f"{start:.1f} | {loss:.3f} | {reached:.0f} | "
                 f"{median(turn['mib'] for turn in found):.0f} | "
                 f"{median(turn['elsewhere'] for turn in found):.0%} |"
             )
@@ -208,10 +223,10 @@ class Results:
         }
 
 
-def seconds_of_epoch(turns: list[dict[str, Any]]) -> float:
+def an_epoch(turns: list[dict[str, Any]], seconds: str) -> float:
     """The median over the turns of the mean of all epochs but the first."""
     return median(
-        (turn["ends"][-1] - turn["ends"][0]) / (len(turn["ends"]) - 1)
+        (turn[seconds][-1] - turn[seconds][0]) / (len(turn[seconds]) - 1)
         for turn in turns
     )
 
