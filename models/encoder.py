@@ -28,6 +28,7 @@ from keras_recurrent.models.stacked_cells import (
     check_options,
     level_arguments,
 )
+from keras_recurrent.models.token_features import check_feature_sizes
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -54,11 +55,17 @@ class Encoder(keras.Layer):
             below as one (Chan et al. 2016, arXiv:1508.01211, section 3.1).
         summary: What is told of the whole: its "final" states, or the "mean" of
             the memory (Nematus, Sennrich et al. 2017).
+        feature_sizes: Numbers of ids of the F features that each token has
+            besides, such as its part of speech (Sennrich & Haddow 2016,
+            arXiv:1606.02892, equation 1).
+        feature_dims: Sizes of their embeddings, which are put behind that of
+            the token.
 
     Call arguments:
         ids: (B, S), integers.
         mask: (B, S), boolean, True at the tokens that count.
         training: Whether to apply dropout.
+        features: (B, S, F), integers, if there are `feature_sizes`.
 
     Returns:
         The memory (B, S, M), M = U or 2U if bidirectional, and a summary
@@ -70,7 +77,9 @@ class Encoder(keras.Layer):
     Raises:
         ValueError: `num_layers` is not positive, `cell` is no such name, or
             has no such options; `bidirectional` or `summary` is no such value;
-            or a pyramid is to be residual.
+            a pyramid is to be residual; or features have not as many sizes
+            and embeddings, or are not given where there are such, or given
+            where there are none.
 
     Example:
 
@@ -97,6 +106,8 @@ class Encoder(keras.Layer):
         residual: bool = False,
         pyramid: bool = False,
         summary: Literal["final", "mean"] = "final",
+        feature_sizes: Sequence[int] = (),
+        feature_dims: Sequence[int] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -132,11 +143,18 @@ class Encoder(keras.Layer):
         self.residual = residual
         self.pyramid = pyramid
         self.summary = summary
+        check_feature_sizes(feature_sizes, feature_dims)
+        self.feature_sizes = tuple(feature_sizes)
+        self.feature_dims = tuple(feature_dims)
         check_options(cell, cell_options or {})
         self.cell_options = dict(cell_options or {})
         self.embedding = token_embedding(
             vocabulary_size, embedding_dim, self.dtype_policy
         )
+        self.feature_embeddings = [
+            token_embedding(size, dim, self.dtype_policy)
+            for size, dim in zip(feature_sizes, feature_dims, strict=True)
+        ]
         self.forward_layers = self._make_layers(backward=False)
         self.backward_layers = (
             self._make_layers(backward=True) if bidirectional else []
@@ -178,8 +196,9 @@ class Encoder(keras.Layer):
         return parts_of(self)
 
     def build(self, input_shape: Any = None) -> None:
-        self.embedding.build((None, None))
-        size = self.embedding_dim
+        for embedding in (self.embedding, *self.feature_embeddings):
+            embedding.build((None, None))
+        size = self.embedding_dim + sum(self.feature_dims)
         for level, layers in enumerate(self._levels()):
             if level and self.pyramid:
                 size *= 2
@@ -188,9 +207,13 @@ class Encoder(keras.Layer):
             size = _size_of(layers)
 
     def call(
-        self, ids: Any, mask: Any = None, training: bool = False
+        self,
+        ids: Any,
+        mask: Any = None,
+        training: bool = False,
+        features: Any = None,
     ) -> tuple[Any, Any]:
-        memory = self.embedding(ids)
+        memory = self.embed(ids, features)
         if self.embedding_dropout_layer is not None:
             memory = self.embedding_dropout_layer(memory, training=training)
         summary: list[Any] = []
@@ -220,6 +243,20 @@ class Encoder(keras.Layer):
         if self.dropout_layer is not None:
             memory = self.dropout_layer(memory, training=training)
         return memory, tf.concat(summary, axis=-1)
+
+    def embed(self, ids: Any, features: Any = None) -> Any:
+        """Return the embeddings of tokens (B, S, …), features behind them."""
+        if (features is None) == bool(self.feature_sizes):
+            given = "none" if features is None else "features"
+            raise ValueError(
+                "`features` must be given exactly if there are "
+                f"`feature_sizes`. Received: {given}, and "
+                f"feature_sizes={list(self.feature_sizes)}"
+            )
+        parts = [self.embedding(ids)]
+        for number, embedding in enumerate(self.feature_embeddings):
+            parts.append(embedding(features[..., number]))
+        return tf.concat(parts, axis=-1) if features is not None else parts[0]
 
     def memory_mask(self, mask: Any) -> Any:
         """Return which positions of the memory count, of a mask (B, S)."""
@@ -272,6 +309,8 @@ class Encoder(keras.Layer):
             "residual": self.residual,
             "pyramid": self.pyramid,
             "summary": self.summary,
+            "feature_sizes": self.feature_sizes,
+            "feature_dims": self.feature_dims,
         }
         policies = inner_policies(self, self._keras_layers())
         return config | ({"policies": policies} if policies else {})
@@ -285,7 +324,11 @@ class Encoder(keras.Layer):
         return encoder
 
     def _keras_layers(self) -> dict[str, keras.Layer]:
-        return {"embedding": self.embedding}
+        features = {
+            f"feature_embedding_{number}": embedding
+            for number, embedding in enumerate(self.feature_embeddings)
+        }
+        return {"embedding": self.embedding} | features
 
     def _make_layers(self, backward: bool) -> list[RNN]:
         cell_arguments = {

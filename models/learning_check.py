@@ -49,7 +49,8 @@ class LearningCheck(keras.callbacks.Callback):
         self.sample = {
             name: padded(ids[:_SENTENCES])
             for name, ids in (inputs | {"labels": labels}).items()
-            if name in ("target", "copies", "labels") or "source" in name
+            if name in ("target", "copies", "features", "labels")
+            or "source" in name
         }
         self.log_frequencies = tf.constant(log_frequencies(counts))
         # The mean loss of a model that knows nothing but them.

@@ -19,6 +19,7 @@ from keras_recurrent.models.encoder import Encoder
 from keras_recurrent.models.generation import Generation
 from keras_recurrent.models.guided_attention import guided_attention_loss
 from keras_recurrent.models.scheduled_sampling import scheduled_sampling
+from keras_recurrent.models.token_features import feature_ids
 from keras_recurrent.models.token_ids import check_inputs, token_ids
 from keras_recurrent.models.training_without_logits import (
     TrainingWithoutLogits,
@@ -66,6 +67,8 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
             target's vocabulary, or outside of it, each source position is, 0
             where there is none to copy; with one vocabulary of both, "source".
             With several encoders "source_2" (B, S'), and so on, for the others.
+            With an encoder that reads features "features" (B, S, F), 0 where
+            padded.
             With "labels" (B, T), 0 where padded, and "token_weights" (B, T),
             a model compiled with `MaskedCrossentropy` returns the loss,
             without having all logits at a time.
@@ -78,8 +81,8 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
         ValueError: `sampling_probability` is not in [0, 1],
             `guided_attention` or `coverage` is negative; a decoder is to copy
             from a pyramid, or has not as many sources as there are
-            encoders; or the inputs are not
-            such.
+            encoders; another encoder than the first one has features; or the
+            inputs are not such.
 
     Example:
 
@@ -134,6 +137,8 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
                 "A decoder cannot copy single tokens from the memory of a "
                 "pyramid: set `copying` or `pyramid` to False"
             )
+        if any(encoder.feature_sizes for encoder in more):
+            raise ValueError("Only the first encoder can have `feature_sizes`")
         # The inputs are integers, and the weights of tokens need float32.
         super().__init__(autocast=False, **kwargs)
         self.encoder = first
@@ -211,9 +216,9 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
 
         Args:
             source: (B, S), integers, 0 where padded; or rows of different
-                length, as lists or a ragged tensor. With a decoder that copies
-                or several encoders {"source": …, "copies": …, "source_2": …},
-                each of that kind, as in a call.
+                length, as lists or a ragged tensor. With a decoder that
+                copies, several encoders or features {"source": …, "copies": …,
+                "source_2": …, "features": …}, each of that kind, as in a call.
             num_tokens: How many tokens the steps will read for each source,
                 at most. It changes the speed only.
 
@@ -261,6 +266,10 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
                 name: tf.TensorSpec((None, None), tf.int32, name)
                 for name in names
             }
+            if count := len(self.encoder.feature_sizes):
+                specs["features"] = tf.TensorSpec(
+                    (None, None, count), tf.int32, "features"
+                )
             if self.guided_attention:
                 specs["alignments"] = tf.TensorSpec(
                     (None, None, None), tf.float32, "alignments"
@@ -344,18 +353,26 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
         }
         if self.decoder.copying:
             sizes["copies"] = self.decoder.logits_size
-        missing = [name for name in sizes if name not in given]
+        feature_sizes = self.encoder.feature_sizes
+        names = [*sizes, "features"] if feature_sizes else [*sizes]
+        missing = [name for name in names if name not in given]
         if missing:
             raise ValueError(
-                f"The source must have {', '.join(sizes)}, each (B, S), by "
+                f"The source must have {', '.join(names)}, each (B, S), by "
                 'these names ("copies" of a decoder that copies; with one '
-                'vocabulary for source and target it is "source" again). '
+                'vocabulary for source and target it is "source" again; '
+                '"features", (B, S, F), of an encoder that reads them). '
                 f"Received: {', '.join(given)}"
             )
-        return {
+        ids = {
             name: token_ids(name, given[name], size)
             for name, size in sizes.items()
         }
+        if feature_sizes:
+            ids["features"] = feature_ids(
+                given["features"], ids["source"], feature_sizes
+            )
+        return ids
 
     def _target_ids(self, target: Any, ranks: tuple[int, ...] = (2,)) -> Any:
         size = self.decoder.logits_size
@@ -387,7 +404,10 @@ class Seq2Seq(TrainingWithoutLogits, Generation):
         for name, encoder in self.encoders.items():
             mask = source[name] != 0
             memory, summary = encoder(
-                source[name], mask=mask, training=training
+                source[name],
+                mask=mask,
+                training=training,
+                features=source["features"] if encoder.feature_sizes else None,
             )
             memories.append(memory)
             summaries.append(summary)

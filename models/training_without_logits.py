@@ -28,6 +28,7 @@ from keras_recurrent.models.replicas import (
     num_replicas,
     sum_over_replicas,
 )
+from keras_recurrent.models.token_features import known_features
 from keras_recurrent.models.token_frequencies import count_tokens
 from keras_recurrent.models.token_ids import (
     check_inputs,
@@ -348,6 +349,11 @@ class TrainingWithoutLogits(keras.Model):
                 ids = padded(x[name])
                 x[name], known = known_ids(what, ids, size, compiled)
                 inside &= known
+        feature_sizes = self.encoders["source"].feature_sizes
+        if feature_sizes and "features" in x:
+            ids = padded(x["features"])
+            x["features"], known = known_features(ids, feature_sizes, compiled)
+            inside &= known
         target = x["target"]
         if "alignments" in x:
             # Here, as replicas that wait for each other within a call would
