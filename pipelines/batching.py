@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_recurrent.pipelines.copied_tokens import CopiedTokens
 from keras_recurrent.pipelines.diagonal import with_diagonal_alignments
+from keras_recurrent.pipelines.factored_vocabulary import FactoredVocabulary
 from keras_recurrent.pipelines.parted_vocabulary import PartedVocabulary
 from keras_recurrent.pipelines.teacher_forcing import (
     for_teacher_forcing,
@@ -93,7 +94,8 @@ def training_batches(
     Returns:
         A dataset of `({"source": (B, S), "target": (B, T)}, labels (B, T))`,
         int32, padded with 0; with `unknown_copies` there are "copies" (B, S),
-        of a `PartedVocabulary` "source_2" (B, S'),
+        of a `PartedVocabulary` "source_2" (B, S'), of a `FactoredVocabulary`
+        "features" (B, S, F),
         with `diagonal` "alignments" (B, T, S), too. How many there are is known
         if it is known of the pairs, the unit is sentences, and there is no
         service.
@@ -123,6 +125,8 @@ def training_batches(
         )
     if isinstance(source_vocabulary, PartedVocabulary):
         names.append("source_2")
+    if isinstance(source_vocabulary, FactoredVocabulary):
+        names.append("features")
     encode: Any = partial(encoded, source_vocabulary, target_vocabulary, copied)
     elements: Any = pairs
     if cache:
@@ -256,8 +260,8 @@ def encoded(
 ) -> tuple[tf.RaggedTensor, ...]:
     """Return the ids (N, …) of N pairs: of sources, of targets, and more.
 
-    That is what can be copied of the sources, and then second sources, if there
-    are such.
+    That is what can be copied of the sources, then second sources, and then the
+    features of sources (N, …, F), if there are such.
     """
     sources, targets = pool["source"], pool["target"]
     ids = (
@@ -267,6 +271,8 @@ def encoded(
     )
     if isinstance(source_vocabulary, PartedVocabulary):
         ids = (*ids, source_vocabulary.encode_second(sources))
+    if isinstance(source_vocabulary, FactoredVocabulary):
+        ids = (*ids, source_vocabulary.encode_features(sources))
     return ids
 
 

@@ -1,6 +1,6 @@
 """The model that a recipe asks for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,6 +27,7 @@ def build_model(
     source_size: int,
     target_size: int,
     second_size: int | None = None,
+    feature_sizes: Sequence[int] = (),
 ) -> Seq2Seq:
     """Build the encoder-decoder for vocabularies of these sizes.
 
@@ -35,6 +36,7 @@ def build_model(
         source_size: of sources.
         target_size: of targets.
         second_size: of second sources, None without these.
+        feature_sizes: of the features of source tokens.
 
     Raises:
         RecipeError: the cell or the attention has no such options, or not of
@@ -57,7 +59,12 @@ def build_model(
         "embedding_dropout": config.embedding_dropout,
         "residual": config.residual,
     }
-    sizes = [source_size] if second_size is None else [source_size, second_size]
+    dims = [config.feature_embedding_dim] * len(feature_sizes)
+    sizes: list[tuple[int, dict[str, Any]]] = [
+        (source_size, {"feature_sizes": feature_sizes, "feature_dims": dims})
+    ]
+    if second_size is not None:
+        sizes.append((second_size, {}))
     encoders = [
         Encoder(
             size,
@@ -68,9 +75,10 @@ def build_model(
             output_dropout=config.memory_dropout,
             pyramid=config.pyramid,
             summary="mean" if config.bridge == "mean" else "final",
+            **features,
             **shared,
         )
-        for size in sizes
+        for size, features in sizes
     ]
     decoder = Decoder(
         target_size,

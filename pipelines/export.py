@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers import for_export
+from keras_recurrent.pipelines.factored_vocabulary import FactoredVocabulary
 from keras_recurrent.pipelines.parted_vocabulary import PartedVocabulary
 from keras_recurrent.pipelines.predictor import load_predictor
 from keras_recurrent.pipelines.run import Run, RunError
@@ -55,6 +56,9 @@ def export(run: Run, directory: str | Path, others: Sequence[Run] = ()) -> None:
         archive.track(predictor.target)
         if isinstance(predictor.source, PartedVocabulary):
             archive.track(predictor.source.second)
+        if isinstance(predictor.source, FactoredVocabulary):
+            for vocabulary in predictor.source.features:
+                archive.track(vocabulary)
         with for_export():  # It is to run anywhere.
             archive.add_endpoint(
                 "serving_default",

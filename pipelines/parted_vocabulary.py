@@ -19,6 +19,7 @@ class PartedVocabulary(Vocabulary):
         tokens, split, case, normalize, unknowns: see `Vocabulary`.
         second: vocabulary of the second parts.
         separator: what stands between the parts; only its first one counts.
+        **more: of a class that this one is mixed with.
     """
 
     def __init__(
@@ -31,8 +32,9 @@ class PartedVocabulary(Vocabulary):
         *,
         second: Vocabulary,
         separator: str,
+        **more: Any,
     ) -> None:
-        super().__init__(tokens, split, case, normalize, unknowns)
+        super().__init__(tokens, split, case, normalize, unknowns, **more)
         self.second = second
         self.separator = separator
 

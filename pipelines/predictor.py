@@ -13,6 +13,7 @@ from keras_recurrent.models import (
     Seq2Seq,
 )
 from keras_recurrent.pipelines.copied_tokens import CopiedTokens
+from keras_recurrent.pipelines.factored_vocabulary import FactoredVocabulary
 from keras_recurrent.pipelines.parted_vocabulary import PartedVocabulary
 from keras_recurrent.pipelines.recipe import DecodingConfig
 from keras_recurrent.pipelines.recipe_file import RecipeError
@@ -138,7 +139,10 @@ class Predictor(tf.Module):
         )
 
     def _encoded(self, text: Any) -> dict[str, tf.RaggedTensor]:
-        """Return what the model reads of texts, (N, …) each, by name."""
+        """Return what the model reads of texts, (N, …) each, by name.
+
+        Of features it is (N, …, F).
+        """
         if self.copied is None:
             ids = {"source": self.source.encode(text)}
         else:
@@ -146,6 +150,8 @@ class Predictor(tf.Module):
             ids = {"source": source, "copies": copies}
         if isinstance(self.source, PartedVocabulary):
             ids["source_2"] = self.source.encode_second(text)
+        if isinstance(self.source, FactoredVocabulary):
+            ids["features"] = self.source.encode_features(text)
         return ids
 
     def _known(self, tokens: Any, hypotheses: Hypotheses, text: Any) -> Any:
@@ -167,9 +173,10 @@ class Predictor(tf.Module):
 
 
 def _padded(ids: tf.RaggedTensor) -> tf.Tensor:
-    """Pad (N, …) to at least one step."""
+    """Pad (N, …), or (N, …, F), to at least one step."""
     width = tf.maximum(ids.bounding_shape(axis=1), 1)
-    return ids.to_tensor(shape=tf.stack([ids.nrows(), width]))
+    shape = [ids.nrows(), width, *ids.flat_values.shape[1:]]
+    return ids.to_tensor(shape=tf.stack(shape))
 
 
 def load_predictor(

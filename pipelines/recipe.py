@@ -372,6 +372,22 @@ class SecondSourceConfig(VocabularyConfig):
     """What stands between the two; its first occurrence counts."""
 
 
+class FeaturesConfig(Section):
+    """Features of source tokens, which stand behind them in the texts."""
+
+    separator: Annotated[str, Field(pattern=r"^\S+$")] = "|"
+    """What stands before each feature; no token may have it inside."""
+    names: Choices[Annotated[str, Field(pattern=r"^\w+$")]]
+    """What each feature is called, in their order; files are named by it."""
+
+    @pydantic.field_validator("names")
+    @classmethod
+    def _names_differ(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("two features have the same name")
+        return names
+
+
 class ModelConfig(Section):
     """The encoder-decoder."""
 
@@ -388,6 +404,8 @@ class ModelConfig(Section):
     """Size of the token embeddings."""
     decoder_embedding_dim: PositiveInt | None = None
     """Size of those of target tokens; null is `embedding_dim`."""
+    feature_embedding_dim: PositiveInt = 16
+    """Size of those of each feature, if source tokens have `features`."""
     encoder_layers: PositiveInt = 1
     decoder_layers: PositiveInt = 1
     bidirectional: bool | Literal["first"] = True
@@ -711,6 +729,9 @@ class Recipe(Section):
     second_source: SecondSourceConfig | None = None
     """A second source, with an encoder and an attention of its own, such as the
     features of an inflection: `laufen#V;PST`; null is none."""
+    features: FeaturesConfig | None = None
+    """Features of each word of the source, such as its part of speech
+    (Sennrich & Haddow, 2016): `houses|NOUN|plural`; null is none."""
     joint_vocabulary: bool = False
     """Whether source and target have one vocabulary, of the texts of both."""
     model: ModelConfig = ModelConfig()
@@ -750,6 +771,24 @@ class Recipe(Section):
             raise ValueError(
                 "`label_smoothing` would spread over `unknown_copies`, which "
                 "most sentences have not: set one of them to 0"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _features_are_of_words(self) -> Self:
+        second = self.second_source
+        if self.features is None:
+            return self
+        if self.source.split != "words":
+            raise ValueError(
+                "`features` stand behind words and need `split: words` of the "
+                f"source. Received: split={self.source.split!r}"
+            )
+        if second is not None and second.separator in self.features.separator:
+            raise ValueError(
+                "`features` and `second_source` need different separators. "
+                f"Received: {self.features.separator!r} and "
+                f"{second.separator!r}"
             )
         return self
 

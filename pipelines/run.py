@@ -58,6 +58,10 @@ class Run:
         self.source_vocabulary = folder / "source.vocabulary.txt"
         self.target_vocabulary = folder / "target.vocabulary.txt"
         self.second_vocabulary = folder / "second_source.vocabulary.txt"
+        self.feature_vocabularies = [
+            folder / f"features.{name}.vocabulary.txt"
+            for name in (recipe.features.names if recipe.features else ())
+        ]
         self.checkpoints = folder / "checkpoints"
         self.metrics = folder / "metrics.jsonl"
         self.events = folder / "events"
@@ -180,6 +184,7 @@ class Run:
         paths = [self.source_vocabulary, self.target_vocabulary]
         if self.recipe.second_source is not None:
             paths.append(self.second_vocabulary)
+        paths += self.feature_vocabularies
         return {
             path.name: digest(path) if path.exists() else "missing"
             for path in paths

@@ -30,7 +30,7 @@ def for_teacher_forcing(
         names: What more there is.
         source: (B, …).
         target: (B, …).
-        *more: (B, …) each, by these names.
+        *more: (B, …) each, or (B, …, F), by these names.
 
     Returns:
         `{"source": (B, S), "target": (B, T)}`, with more by its names, and the
@@ -50,7 +50,8 @@ def for_teacher_forcing(
         rows = full(tf.maximum(widths["source"], widths["target"]))
 
     def pad(ids: tf.RaggedTensor, name: str) -> tf.Tensor:
-        shape = [tf.cast(rows, tf.int64), widths[name]]
+        inner = ids.flat_values.shape[1:]
+        shape = [tf.cast(rows, tf.int64), widths[name], *inner]
         return ids.to_tensor(shape=tf.stack(shape))  # (B, S) or (B, T)
 
     inputs = {

@@ -16,6 +16,8 @@ from keras_recurrent.pipelines.board import Board
 from keras_recurrent.pipelines.building import build_model, compile_model
 from keras_recurrent.pipelines.decoded_validation import DecodeValidation
 from keras_recurrent.pipelines.display import TrainingDisplay
+from keras_recurrent.pipelines.factored_vocabulary import FactoredVocabulary
+from keras_recurrent.pipelines.feature_counts import FeatureCounts
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import is_finished
 from keras_recurrent.pipelines.moving_average import ValidateAverages
@@ -66,7 +68,7 @@ def build_vocabularies(
         pairs: those for training, from `load_splits`.
 
     Raises:
-        RecipeError: no token occurs often enough.
+        RecipeError: no token occurs often enough, or none has a feature.
     """
     second, joint = recipe.second_source, recipe.joint_vocabulary
     configs: dict[str, VocabularyConfig] = {"source": recipe.source}
@@ -79,6 +81,7 @@ def build_vocabularies(
         for name, config in configs.items()
     }
     counts = {name: TokenCounts() for name in configs}
+    features = FeatureCounts(recipe.features) if recipe.features else None
     alone = 0
     for batch in pairs.batch(10_000):
         texts = dict(batch)
@@ -86,6 +89,8 @@ def build_vocabularies(
             both = cut_in_two(texts["source"], second.separator)
             texts["source"], texts["second_source"] = both
             alone += int(tf.math.count_nonzero(both[1] == ""))
+        if features is not None:
+            texts["source"] = features.add(texts["source"])
         for side, of_side in texts.items():
             name = "source" if joint and side == "target" else side
             counts[name].add(splitters[name](of_side).flat_values)
@@ -96,7 +101,10 @@ def build_vocabularies(
     if alone:
         say(f"{alone:,} training sources have no second_source behind them")
     source = source_vocabulary(
-        tokens["source"], tokens.get("second_source"), recipe
+        tokens["source"],
+        tokens.get("second_source"),
+        features.most_common() if features is not None else [],
+        recipe,
     )
     if joint:
         return source, vocabulary_of(tokens["source"], recipe.target)
@@ -120,13 +128,15 @@ def _tokens(
     return tokens
 
 
-def sizes_of(vocabularies: tuple[Vocabulary, Vocabulary]) -> list[int]:
-    """Return those of sources, targets, and second sources if there are any."""
+def sizes_of(vocabularies: tuple[Vocabulary, Vocabulary]) -> list[Any]:
+    """Return those of vocabularies, as `build_model` takes them."""
     source, target = vocabularies
-    sizes = [len(source), len(target)]
+    second, features = None, []
     if isinstance(source, PartedVocabulary):
-        sizes.append(len(source.second))
-    return sizes
+        second = len(source.second)
+    if isinstance(source, FactoredVocabulary):
+        features = [len(vocabulary) for vocabulary in source.features]
+    return [len(source), len(target), second, features]
 
 
 def load_batches(
@@ -234,6 +244,8 @@ def _keep_vocabularies(run: Run, pairs: tf.data.Dataset) -> None:
     kept = [(source, run.source_vocabulary), (target, run.target_vocabulary)]
     if isinstance(source, PartedVocabulary):
         kept.append((source.second, run.second_vocabulary))
+    if isinstance(source, FactoredVocabulary):
+        kept += zip(source.features, run.feature_vocabularies, strict=True)
     for vocabulary, path in kept:
         with whole_file(path) as draft:
             vocabulary.save(draft)

@@ -2,7 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from keras_recurrent.pipelines.factored_vocabulary import (
+    FactoredVocabulary,
+    PartedFactoredVocabulary,
+)
 from keras_recurrent.pipelines.parted_vocabulary import PartedVocabulary
 from keras_recurrent.pipelines.recipe import Recipe, VocabularyConfig
 from keras_recurrent.pipelines.run import Run, RunError
@@ -23,29 +28,40 @@ def vocabulary_of(
 
 
 def source_vocabulary(
-    tokens: Sequence[str], second: Sequence[str] | None, recipe: Recipe
+    tokens: Sequence[str],
+    second: Sequence[str] | None,
+    features: Sequence[Sequence[str]],
+    recipe: Recipe,
 ) -> Vocabulary:
-    """Make that of sources, which knows that of second sources.
+    """Make that of sources, which knows those of second sources and features.
 
     Args:
         tokens: of sources.
         second: tokens of second sources, if there are any.
+        features: what there is of each feature of tokens, if they have some.
         recipe: the recipe.
 
     Raises:
         ValueError: as `Vocabulary`.
     """
     config, other = recipe.source, recipe.second_source
-    if second is None or other is None:
-        return vocabulary_of(tokens, config)
-    return PartedVocabulary(
+    kind: type[Vocabulary] = Vocabulary
+    more: dict[str, Any] = {}
+    if recipe.features is not None:
+        kind = FactoredVocabulary
+        more["features"] = [Vocabulary(names, "words") for names in features]
+        more["feature_separator"] = recipe.features.separator
+    if second is not None and other is not None:
+        kind = PartedFactoredVocabulary if more else PartedVocabulary
+        more["second"] = vocabulary_of(second, other)
+        more["separator"] = other.separator
+    return kind(
         tokens,
         config.split,
         config.case,
         config.normalize,
         config.unknowns,
-        second=vocabulary_of(second, other),
-        separator=other.separator,
+        **more,
     )
 
 
@@ -58,9 +74,10 @@ def load_vocabularies(run: Run) -> tuple[Vocabulary, Vocabulary]:
     second = None
     if run.recipe.second_source is not None:
         second = _read(run.second_vocabulary)
+    features = [_read(path) for path in run.feature_vocabularies]
     try:
         path = run.source_vocabulary
-        source = source_vocabulary(_read(path), second, run.recipe)
+        source = source_vocabulary(_read(path), second, features, run.recipe)
         path = run.target_vocabulary
         return source, vocabulary_of(_read(path), run.recipe.target)
     except ValueError as error:

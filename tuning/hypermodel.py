@@ -27,7 +27,7 @@ class Seq2SeqHyperModel(kt.HyperModel):
     def __init__(
         self,
         recipe: Recipe,
-        sizes: Sequence[int],
+        sizes: Sequence[Any],
         batches: int | None = None,
     ) -> None:
         super().__init__()

@@ -108,6 +108,7 @@ KEYS = {
         [0.1] * 2,
     ),
     "encoder_layers": (2, lambda m: len(m.encoder.forward_layers), 2),
+    "feature_embedding_dim": (5, lambda m: m.encoder.feature_dims, (5, 5)),
     "guided_attention": (0.5, lambda m: m.guided_attention, 0.5),
     "input_feeding": (True, lambda m: m.decoder.input_feeding, True),
     "memory_dropout": (0.1, lambda m: m.encoder.dropout_layer.rate, 0.1),
@@ -161,6 +162,9 @@ NEEDED = {
     "unknown_copies": {"copying": True},
 }
 
+# And what more there is in the data.
+IN_DATA = {"feature_embedding_dim": {"feature_sizes": [6, 7]}}
+
 
 def test_all_keys_are_here():
     assert KEYS.keys() == ModelConfig.model_fields.keys()
@@ -169,17 +173,17 @@ def test_all_keys_are_here():
 @pytest.mark.parametrize("key", KEYS)
 def test_each_key_changes_what_it_says(key):
     value, found, expected = KEYS[key]
-    needed = NEEDED.get(key, {})
+    needed, in_data = NEEDED.get(key, {}), IN_DATA.get(key, {})
     without = ModelConfig(units=4, embedding_dim=3).model_copy(update=needed)
     config = ModelConfig(
         **{"units": 4, "embedding_dim": 3, **needed, key: value}
     )
-    changed = found(build_model(config, 11, 13))
+    changed = found(build_model(config, 11, 13, **in_data))
     if key == "attention":
         changed = changed.split("_")[0]
     assert changed == pytest.approx(expected)
     try:
-        before = found(build_model(without, 11, 13))
+        before = found(build_model(without, 11, 13, **in_data))
     except (AttributeError, TypeError):
         return  # There is no such part.
     assert before != changed
