@@ -48,6 +48,7 @@ class Ensemble(Generation):
             "source vocabulary sizes": lambda m: [
                 one.vocabulary_size for one in m.encoders.values()
             ],
+            "`feature_sizes`": lambda m: m.encoder.feature_sizes,
             "target vocabulary size": lambda m: m.decoder.vocabulary_size,
             "`unknown_copies`": lambda m: m.unknown_copies,
             "`start_id`": lambda m: m.start_id,

@@ -245,3 +245,17 @@ def _check_same_vocabularies(
                 f"{run.folder}, so that they cannot decode together "
                 f"({'; '.join(differing)})"
             )
+    # Those of both sides are the same; what is left is what else there is.
+    here, there = (
+        (
+            one.recipe.second_source,
+            one.recipe.features,
+            one.vocabulary_digests(),
+        )
+        for one in (run, other)
+    )
+    if here != there:
+        raise RunError(
+            f"{other.folder}: reads another second source or other features "
+            f"than {run.folder}, so that they cannot decode together"
+        )

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_recurrent.models import Decoder, Encoder, MaskedCrossentropy, Seq2Seq
+from keras_recurrent.models import (
+    Decoder,
+    Encoder,
+    Ensemble,
+    MaskedCrossentropy,
+    Seq2Seq,
+)
 from keras_recurrent.models.token_features import feature_ids
 from tests.oracles import thorough
 
@@ -80,6 +86,8 @@ def test_it_trains_decodes_and_loads(seed, tmp_path, options):
     np.testing.assert_allclose(scored.log_probs, found.log_probs, atol=1e-4)
     other = one.score({**SOURCE, "features": OTHER}, found.ids)
     assert np.abs(other.log_probs - found.log_probs).max() > 1e-3
+    both = Ensemble([one, one]).score(SOURCE, found.ids)
+    np.testing.assert_allclose(both.log_probs, found.log_probs, atol=1e-4)
     drawn = one.sample(SOURCE, seed=1, num_samples=2, max_length=4)
     assert drawn.ids.shape == (2, 2, 4)
     # Padding changes nothing, nor do features of padding.
@@ -167,6 +175,9 @@ def test_what_does_not_belong_together():
         Encoder(V, E, U, feature_sizes=[5], feature_dims=[0])
     with pytest.raises(ValueError, match="Only the first encoder"):
         Seq2Seq([Encoder(V, E, U), encoder()], Decoder(V, E, U, num_sources=2))
+    plain = Seq2Seq(Encoder(V, E, U), Decoder(V, E, U))
+    with pytest.raises(ValueError, match="the same `feature_sizes`"):
+        Ensemble([model(), plain])
     with pytest.raises(ValueError, match="Received: none, and"):
         encoder()(IDS)
     with pytest.raises(ValueError, match="Received: features, and"):

@@ -4,6 +4,7 @@ Tests `factored_vocabulary.py` and `feature_counts.py`.
 """
 
 import random
+import shutil
 import subprocess
 import sys
 
@@ -191,6 +192,22 @@ def test_a_vocabulary_that_is_missing_is_told(factored):
             Run.open(factored.folder)
     finally:
         path.write_text(text)
+
+
+def test_runs_decode_together_if_their_features_are_the_same(
+    factored, tmp_path
+):
+    other = tmp_path / "other"
+    shutil.copytree(factored.folder, other)
+    text = tf.constant(["a|pl|N"])
+    found = load_predictor(factored, others=[Run.open(other)])(text)
+    assert found["predictions"].numpy().tolist() == [b"a a"]
+    recipe = other / "recipe.yaml"
+    recipe.write_text(
+        recipe.read_text().replace("separator: '|'", "separator: /")
+    )
+    with pytest.raises(RunError, match="reads .* other features"):
+        load_predictor(factored, others=[Run.open(other)])
 
 
 def test_tokens_without_their_features_are_told(capsys):
