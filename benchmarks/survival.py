@@ -84,9 +84,7 @@ def command(name: str, recipe: Path, run: Path) -> list[str]:
 def finish(name: str, recipe: Path, run: Path) -> float:
     """Run a command to its end; return how long it took."""
     began = time.perf_counter()
-    subprocess.run(
-        command(name, recipe, run), check=True, capture_output=True
-    )
+    subprocess.run(command(name, recipe, run), check=True, capture_output=True)
     return time.perf_counter() - began
 
 

@@ -19,8 +19,6 @@ over the turns.
 - Losses are cross-entropies in nats per token of the validation targets. Where
   labels are smoothed, they are against the smoothed ones; to the divergence
   that Joey NMT prints, the entropy of these is added, which is the rest of it.
-  What ours prints is the mean over batches, so that it is measured once more:
-  see `training_loss.py`.
 - "MiB" is the peak of resident memory above what importing the same takes.
 - "processor" is how long all threads together computed or span in an epoch.
 - "elsewhere" is how much of the cores other processes took: with more than a

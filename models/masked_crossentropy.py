@@ -130,6 +130,27 @@ class MaskedCrossentropy(keras.losses.Loss):
             weights = tf.math.divide_no_nan(weights, divisor)
         return weights
 
+    def weight_of_batch(self, y_true: Any, sample_weight: Any = None) -> Any:
+        """Return what the loss of a batch is a mean over, in all, if of tokens.
+
+        That is their number, or the sum of their weights; None for others.
+
+        Args:
+            y_true, sample_weight: As in a call.
+        """
+        if self.average_over != "tokens" or self.reduction not in (
+            "mean",
+            "mean_with_sample_weight",
+            "sum_over_batch_size",
+        ):
+            return None
+        real = tf.cast(tf.convert_to_tensor(y_true) != 0, self.dtype)
+        if self.reduction == "mean_with_sample_weight" and (
+            sample_weight is not None
+        ):
+            real *= token_weights_of(sample_weight, y_true, self.dtype)
+        return tf.reduce_sum(real)
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "label_smoothing": self.label_smoothing,

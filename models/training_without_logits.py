@@ -19,6 +19,7 @@ from keras_recurrent.models.learning_check import LearningCheck
 from keras_recurrent.models.loss_of_logits import check_reads_logits
 from keras_recurrent.models.masked_accuracy import MaskedAccuracy
 from keras_recurrent.models.masked_crossentropy import MaskedCrossentropy
+from keras_recurrent.models.mean_loss import MeanLoss
 from keras_recurrent.models.projected_crossentropy import (
     Crossentropy,
     projected_crossentropy,
@@ -71,6 +72,17 @@ class TrainingWithoutLogits(keras.Model):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._class_weights: Any = None
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Configure the training, as Keras has it.
+
+        The loss that is reported is the mean over all tokens of all batches, if
+        it is that of `MaskedCrossentropy` over the tokens of one.
+        """
+        super().compile(*args, **kwargs)
+        with self.distribute_strategy.scope():
+            # Not tracked as a part of the model, as Keras's own is not.
+            vars(self)["_loss_tracker"] = MeanLoss()
 
     def fit(
         self,
@@ -210,7 +222,14 @@ class TrainingWithoutLogits(keras.Model):
                 for one in keras.tree.flatten(self.loss)
             ):
                 loss = mean_over_replicas(loss)
-        return loss + mean_over_replicas(sum(added)) if added else loss
+        if added:
+            loss += mean_over_replicas(sum(added))
+        if type(self.loss) is MaskedCrossentropy:
+            # Last: where replicas wait, others would put theirs in its place.
+            self._loss_tracker.next_weight = self.loss.weight_of_batch(
+                y, sample_weight
+            )
+        return loss
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

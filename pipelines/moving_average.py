@@ -18,8 +18,9 @@ def swap_averages(model: keras.Model) -> None:
     validation would change the weights a little.)
     """
     # Mixed precision in float16 puts another one around it.
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    if not optimizer.use_ema:
+    optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if optimizer is None or not optimizer.use_ema:
         return
     for weight, average in zip(
         optimizer._trainable_variables,

@@ -219,7 +219,8 @@ def train(run: Run) -> bool:
             the folder, a file in it is damaged, or the loss is not a number.
     """
     with run.locked():
-        begun = run.has_begun()
+        # Read before anything is written, as it may be damaged.
+        begun = bool(run.history()) or run.has_begun()
         if begun:
             run.origin.check(run.recipe)
         else:

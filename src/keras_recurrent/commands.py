@@ -1,4 +1,7 @@
-"""What the commands do: load, run, print. TensorFlow is imported as needed."""
+"""What the commands do: load, run, print. TensorFlow is imported as needed.
+
+Longer than other files: a function for each command.
+"""
 
 import gzip
 import json
