@@ -82,7 +82,7 @@ class TrainingWithoutLogits(keras.Model):
         super().compile(*args, **kwargs)
         with self.distribute_strategy.scope():
             # Not tracked as a part of the model, as Keras's own is not.
-            vars(self)["_loss_tracker"] = MeanLoss()
+            self.__dict__["_loss_tracker"] = MeanLoss()
 
     def fit(
         self,

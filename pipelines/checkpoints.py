@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import h5py
 import keras
 
-from keras_recurrent.pipelines.files import whole_file
+from keras_recurrent.pipelines.files import check_space, whole_file
 from keras_recurrent.pipelines.run import Run, RunError
 
 _SUFFIX = ".weights.h5"
 _POSITION = "position"
+# What files have besides numbers: names, and room to grow.
+_OVERHEAD = 2**20
 
 
 class Position(NamedTuple):
@@ -34,6 +36,7 @@ def save_checkpoint(run: Run, model: keras.Model, position: Position) -> Path:
     Keras's `save_weights` leaves out the states of random generators; these,
     and the position, are in the same file.
     """
+    check_space(run.folder, size_of(model))
     path = checkpoint_path(run, position.epochs, position.batches)
     kept = {
         **position._asdict(),
@@ -96,6 +99,13 @@ def checkpoint_path(run: Run, epochs: int, batches: int = 0) -> Path:
 def epochs_of(path: Path) -> int:
     """Return how many whole epochs were done at a checkpoint."""
     return _numbers(path)[0]
+
+
+def size_of(model: keras.Model) -> int:
+    """Return how many bytes a file of a model may have, at most about."""
+    variables = model.variables + model.optimizer.variables
+    total = sum(v.numpy().nbytes for v in variables)
+    return int(1.1 * total) + _OVERHEAD
 
 
 def _numbers(path: Path) -> tuple[int, int]:

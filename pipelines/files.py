@@ -1,7 +1,9 @@
 """Files that are there as a whole or not at all."""
 
+import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,18 @@ def whole_file(path: Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def check_space(folder: Path, size: int) -> None:
+    """Refuse to begin a file of so many bytes where there is no room for it.
+
+    Of libraries that write in C some crash in the middle of it.
+
+    Raises:
+        OSError: there is no room.
+    """
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def digest(path: Path) -> str:

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from keras_recurrent.pipelines import checkpoints, progress
+from keras_recurrent.pipelines import checkpoints, files, progress
 from keras_recurrent.pipelines.checkpoints import checkpoint_path
 from keras_recurrent.pipelines.progress import KeepProgress
 from keras_recurrent.pipelines.recipe import load_recipe
@@ -145,6 +145,25 @@ def test_a_damaged_checkpoint_is_passed_over(
     said = capsys.readouterr().err
     assert f"{path}: damaged: " in said
     assert "The one before it is used" in said
+    assert_same(run, whole)
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(
+    letters, tmp_path, whole, monkeypatch
+):
+    run = make(letters, tmp_path / "run")
+    usage = files.shutil.disk_usage
+
+    def full(folder):
+        little = len(list(run.checkpoints.glob("*"))) > 1
+        return usage(folder)._replace(free=1000 if little else 10**9)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.shutil, "disk_usage", full)
+        with pytest.raises(OSError, match="No space left on device"):
+            train(run)
+    assert len(list(run.checkpoints.iterdir())) == 2
+    assert train(run)
     assert_same(run, whole)
 
 
