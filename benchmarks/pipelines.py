@@ -155,10 +155,12 @@ def write_corpus(path: Path, pairs: int) -> None:
 
 def occupy(path: Path) -> None:
     """Go through a corpus; print the peak of memory above the imports."""
+    from keras_recurrent.pipelines.build_vocabularies import (
+        build_vocabularies,
+    )
     from keras_recurrent.pipelines.recipe import Recipe
     from keras_recurrent.pipelines.splits import load_splits, within_limits
     from keras_recurrent.pipelines.training import (
-        build_vocabularies,
         training_batches,
     )
 

@@ -73,17 +73,6 @@ class TrainingWithoutLogits(keras.Model):
         super().__init__(**kwargs)
         self._class_weights: Any = None
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Configure the training, as Keras has it.
-
-        The loss that is reported is the mean over all tokens of all batches, if
-        it is that of `MaskedCrossentropy` over the tokens of one.
-        """
-        super().compile(*args, **kwargs)
-        with self.distribute_strategy.scope():
-            # Not tracked as a part of the model, as Keras's own is not.
-            self.__dict__["_loss_tracker"] = MeanLoss()
-
     def fit(
         self,
         x: Any = None,
@@ -171,10 +160,12 @@ class TrainingWithoutLogits(keras.Model):
         self._build_once()
         self._build_optimizer()
         self._check_strategy()
+        self._report_by_tokens()
         super().make_train_function(force)
 
     def make_test_function(self, force: bool = False) -> None:
         self._check_strategy()
+        self._report_by_tokens()
         super().make_test_function(force)
 
     def train_step(self, data: Any) -> Any:
@@ -224,11 +215,12 @@ class TrainingWithoutLogits(keras.Model):
                 loss = mean_over_replicas(loss)
         if added:
             loss += mean_over_replicas(sum(added))
-        if type(self.loss) is MaskedCrossentropy:
+        tracker = self._loss_tracker
+        if type(self.loss) is MaskedCrossentropy and isinstance(
+            tracker, MeanLoss
+        ):
             # Last: where replicas wait, others would put theirs in its place.
-            self._loss_tracker.next_weight = self.loss.weight_of_batch(
-                y, sample_weight
-            )
+            tracker.next_weight = self.loss.weight_of_batch(y, sample_weight)
         return loss
 
     def compute_metrics(
@@ -237,6 +229,15 @@ class TrainingWithoutLogits(keras.Model):
         if isinstance(y_pred, Crossentropy):
             y_pred = y_pred.predictions
         return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def _report_by_tokens(self) -> None:
+        """Have the loss of several batches reported as a mean over tokens."""
+        if isinstance(self._loss_tracker, keras.metrics.Mean) and not (
+            isinstance(self._loss_tracker, MeanLoss)
+        ):
+            with self.distribute_strategy.scope():
+                # Not tracked as a part of the model, as Keras's own is not.
+                self.__dict__["_loss_tracker"] = MeanLoss()
 
     def _begin(
         self, batches: list[tuple[Any, Any]], is_new: bool

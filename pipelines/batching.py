@@ -10,6 +10,7 @@ from keras_recurrent.pipelines.copied_tokens import CopiedTokens
 from keras_recurrent.pipelines.diagonal import with_diagonal_alignments
 from keras_recurrent.pipelines.factored_vocabulary import FactoredVocabulary
 from keras_recurrent.pipelines.parted_vocabulary import PartedVocabulary
+from keras_recurrent.pipelines.shuffling import permuted, shuffled_by
 from keras_recurrent.pipelines.teacher_forcing import (
     for_teacher_forcing,
     rounded,
@@ -115,8 +116,7 @@ def training_batches(
         )
     if cache and service is not None:
         raise ValueError("`cache` must be false where there is a `service`")
-    by_tokens = batch_unit == "tokens"
-    count = pairs.cardinality()
+    by_tokens, count = batch_unit == "tokens", pairs.cardinality()
     names, copied = [], None
     if unknown_copies is not None:
         names.append("copies")
@@ -137,8 +137,7 @@ def training_batches(
     if service is not None:
         hint = tf.data.experimental.SHARD_HINT
         elements = elements.shard(hint, hint)
-    multiple = _WIDTH if static_shapes else 1
-    full: Any = None
+    multiple, full = _WIDTH if static_shapes else 1, None
     if static_shapes:
         full = partial(rows_in, batch_size) if by_tokens else batch_size
     if by_tokens:
@@ -214,42 +213,6 @@ def prefetched_to_device(batches: tf.data.Dataset) -> tf.data.Dataset:
         return batches
     prefetch = tf.data.experimental.prefetch_to_device(gpus[0].name)
     return batches.apply(prefetch)
-
-
-def shuffled_by(
-    dataset: tf.data.Dataset, size: int, seed: tf.Tensor
-) -> tf.data.Dataset:
-    """Shuffle as `Dataset.shuffle` does, which takes no tensor for a seed.
-
-    Args:
-        dataset: of dense tensors.
-        size: how many elements are shuffled at a time.
-        seed: int64, tells the order.
-    """
-    specs = tf.nest.flatten(dataset.element_spec)
-    variant = tf.raw_ops.ShuffleDataset(
-        input_dataset=tf.data.experimental.to_variant(dataset),
-        buffer_size=size,
-        seed=seed,
-        seed2=size,  # Both at zero would draw one.
-        output_types=[spec.dtype for spec in specs],
-        output_shapes=[spec.shape for spec in specs],
-        reshuffle_each_iteration=False,
-    )
-    return tf.data.experimental.from_variant(variant, dataset.element_spec)
-
-
-def permuted(seed: int, pairs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Shuffle N pairs, each (N,), anew at each call.
-
-    A worker of a service, which starts anew for each epoch, would go through
-    the same orders again with `Dataset.shuffle`.
-    """
-    now = tf.cast(1e6 * tf.timestamp(), tf.int64)
-    count = tf.size(pairs["source"])
-    keys = tf.random.stateless_uniform([count], seed=tf.stack([seed, now]))
-    order = tf.argsort(keys)  # (N,)
-    return {side: tf.gather(texts, order) for side, texts in pairs.items()}
 
 
 def encoded(

@@ -9,11 +9,13 @@ _HIGHER_IS_BETTER = ("exact_match", "bleu", "chrf")
 
 
 def is_finished(history: list[dict[str, Any]], config: TrainingConfig) -> bool:
-    """Whether all epochs or minutes are done, or patience is lost.
+    """Whether all epochs, steps or minutes are done, or patience is lost.
 
     That is, whether none of the last epochs was the best.
     """
     if len(history) >= config.epochs:
+        return True
+    if config.steps is not None and steps(history) >= config.steps:
         return True
     if config.minutes is not None and seconds(history) >= 60 * config.minutes:
         return True
@@ -24,6 +26,11 @@ def is_finished(history: list[dict[str, Any]], config: TrainingConfig) -> bool:
     if not earlier:
         return False
     return best_value(waited, config) >= best_value(earlier, config)
+
+
+def steps(history: list[dict[str, Any]]) -> int:
+    """How many batches have been trained on so far."""
+    return history[-1].get("steps", 0) if history else 0
 
 
 def seconds(history: list[dict[str, Any]]) -> float:

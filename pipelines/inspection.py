@@ -10,12 +10,14 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from keras_recurrent.pipelines.build_vocabularies import (
+    build_vocabularies,
+)
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.plots import lengths_figure
 from keras_recurrent.pipelines.recipe import Recipe
 from keras_recurrent.pipelines.splits import load_splits, within_limits
 from keras_recurrent.pipelines.training import (
-    build_vocabularies,
     load_batches,
 )
 from keras_recurrent.pipelines.vocabulary import Vocabulary

@@ -109,7 +109,10 @@ class KeepProgress(keras.callbacks.Callback):
                 strict=True,
             ):
                 variable.assign_add(counted)
-        if time.perf_counter() >= self.ends:
+        most = self.run.recipe.training.steps
+        if time.perf_counter() >= self.ends or (
+            most is not None and self._steps() >= most
+        ):
             # Validation follows, and the epoch is kept as it is.
             self.model.stop_training = True
 
@@ -131,6 +134,7 @@ class KeepProgress(keras.callbacks.Callback):
             {
                 "epoch": epoch + 1,
                 **metrics,
+                "steps": self._steps(),
                 "left_out": self.left_out,
                 "seconds": took,
             }
@@ -153,6 +157,9 @@ class KeepProgress(keras.callbacks.Callback):
         if minutes is None:
             return False
         return time.perf_counter() - self.saved >= 60 * minutes
+
+    def _steps(self) -> int:
+        return int(self.model.optimizer.iterations)
 
     def _position(self, batches: int) -> Position:
         return Position(

@@ -552,6 +552,8 @@ class TrainingConfig(Section):
     """The call of `fit`."""
 
     epochs: PositiveInt = 10
+    steps: PositiveInt | None = None
+    """Stop after so many batches; null is after the epochs."""
     minutes: PositiveFloat | None = None
     """Stop after so many minutes of training; null is after the epochs."""
     batch_size: PositiveInt = 64

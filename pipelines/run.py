@@ -19,6 +19,7 @@ from keras_recurrent.pipelines.recipe import Recipe, load_recipe
 _FREE = (
     "training.patience",
     "training.minutes",
+    "training.steps",
     "training.checkpoint_minutes",
     "training.checkpoint_steps",
     "training.data_service",

@@ -13,11 +13,11 @@ from keras_recurrent.pipelines.batching import (
     training_batches,
 )
 from keras_recurrent.pipelines.board import Board
+from keras_recurrent.pipelines.build_vocabularies import build_vocabularies
 from keras_recurrent.pipelines.building import build_model, compile_model
 from keras_recurrent.pipelines.decoded_validation import DecodeValidation
 from keras_recurrent.pipelines.display import TrainingDisplay
 from keras_recurrent.pipelines.factored_vocabulary import FactoredVocabulary
-from keras_recurrent.pipelines.feature_counts import FeatureCounts
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import is_finished
 from keras_recurrent.pipelines.moving_average import ValidateAverages
@@ -25,15 +25,12 @@ from keras_recurrent.pipelines.optimizing import ENDING
 from keras_recurrent.pipelines.origin import Fingerprint, say
 from keras_recurrent.pipelines.parted_vocabulary import (
     PartedVocabulary,
-    cut_in_two,
 )
 from keras_recurrent.pipelines.progress import KeepProgress, restore
 from keras_recurrent.pipelines.recipe import (
     Recipe,
     TrainingConfig,
-    VocabularyConfig,
 )
-from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.sources import fingerprint
 from keras_recurrent.pipelines.splits import (
@@ -41,91 +38,15 @@ from keras_recurrent.pipelines.splits import (
     load_splits,
     within_limits,
 )
-from keras_recurrent.pipelines.text.counting import TokenCounts
-from keras_recurrent.pipelines.text.splitting import Splitter
 from keras_recurrent.pipelines.throughput import Throughput
 from keras_recurrent.pipelines.vocabularies import (
     load_vocabularies,
-    source_vocabulary,
-    vocabulary_of,
 )
-from keras_recurrent.pipelines.vocabulary import Vocabulary, tokens_of
+from keras_recurrent.pipelines.vocabulary import Vocabulary
 from keras_recurrent.version import __version__
 
 # Up to so many training tokens are encoded once and kept in memory.
 _CACHED_TOKENS = 2**23
-
-
-def build_vocabularies(
-    recipe: Recipe, pairs: tf.data.Dataset
-) -> tuple[Vocabulary, Vocabulary]:
-    """Number the tokens of sources and of targets.
-
-    Memory does not grow with the number of pairs; see `TokenCounts`.
-
-    Args:
-        recipe: says how texts become tokens.
-        pairs: those for training, from `load_splits`.
-
-    Raises:
-        RecipeError: no token occurs often enough, or none has a feature.
-    """
-    second, joint = recipe.second_source, recipe.joint_vocabulary
-    configs: dict[str, VocabularyConfig] = {"source": recipe.source}
-    if not joint:
-        configs["target"] = recipe.target
-    if second is not None:
-        configs["second_source"] = second
-    splitters = {
-        name: Splitter(config.split, config.case, config.normalize)
-        for name, config in configs.items()
-    }
-    counts = {name: TokenCounts() for name in configs}
-    features = FeatureCounts(recipe.features) if recipe.features else None
-    alone = 0
-    for batch in pairs.batch(10_000):
-        texts = dict(batch)
-        if second is not None:
-            both = cut_in_two(texts["source"], second.separator)
-            texts["source"], texts["second_source"] = both
-            alone += int(tf.math.count_nonzero(both[1] == ""))
-        if features is not None:
-            texts["source"] = features.add(texts["source"])
-        for side, of_side in texts.items():
-            name = "source" if joint and side == "target" else side
-            counts[name].add(splitters[name](of_side).flat_values)
-    tokens = {
-        name: _tokens(name, counts[name], config)
-        for name, config in configs.items()
-    }
-    if alone:
-        say(f"{alone:,} training sources have no second_source behind them")
-    source = source_vocabulary(
-        tokens["source"],
-        tokens.get("second_source"),
-        features.most_common() if features is not None else [],
-        recipe,
-    )
-    if joint:
-        return source, vocabulary_of(tokens["source"], recipe.target)
-    return source, vocabulary_of(tokens["target"], recipe.target)
-
-
-def _tokens(
-    side: str, counts: TokenCounts, config: VocabularyConfig
-) -> list[str]:
-    if counts.forgotten:
-        say(
-            "There were too many different tokens to count all; "
-            f"{counts.forgotten:,} that had occurred once were forgotten"
-        )
-    tokens = tokens_of(counts, config.split, config.max_size, config.min_count)
-    if not tokens:
-        raise RecipeError(
-            f"{side}: no token of the training texts occurs so often as "
-            f"{side}.min_count={config.min_count} times"
-        )
-    return tokens
 
 
 def sizes_of(vocabularies: tuple[Vocabulary, Vocabulary]) -> list[Any]:
@@ -265,7 +186,10 @@ def _fit(
     )
     model = build_model(run.recipe.model, *sizes_of(vocabularies))
     steps = batches_in(batches, config)
-    compile_model(model, config, steps and steps * config.epochs)
+    total = steps and steps * config.epochs
+    if config.steps is not None:
+        total = min(total or config.steps, config.steps)
+    compile_model(model, config, total)
     pairs = splits.pairs["validation"]
     decoding = []
     if config.best_by != "loss":

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 import keras_tuner as kt
 from rich.table import Table
 
+from keras_recurrent.pipelines.build_vocabularies import (
+    build_vocabularies,
+)
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.origin import say
 from keras_recurrent.pipelines.recipe import Recipe
@@ -17,7 +20,6 @@ from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.splits import load_splits, within_limits
 from keras_recurrent.pipelines.training import (
     batches_in,
-    build_vocabularies,
     data_fingerprint,
     load_batches,
     sizes_of,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from keras_recurrent.pipelines import training
+from keras_recurrent.pipelines.build_vocabularies import build_vocabularies
 from keras_recurrent.pipelines.lengths import example_lengths
 from keras_recurrent.pipelines.recipe import Recipe, load_recipe
 from keras_recurrent.pipelines.run import Run, RunError
@@ -69,7 +70,7 @@ def assert_is_mean_of(run, epochs):
 
 def loss_of_model(run):
     pairs = load_splits(run.recipe).pairs
-    vocabularies = training.build_vocabularies(run.recipe, pairs["train"])
+    vocabularies = build_vocabularies(run.recipe, pairs["train"])
     lengths = {"train": example_lengths(pairs["train"], vocabularies)}
     _, validation = training.load_batches(
         run.recipe, vocabularies, 0, pairs, lengths

@@ -1,6 +1,6 @@
 """Batches, decoded again, and each function that makes them by itself.
 
-Tests `teacher_forcing.py`.
+Tests `teacher_forcing.py` and `shuffling.py`.
 """
 
 from collections import Counter
@@ -390,3 +390,25 @@ def test_the_target_is_shifted_and_all_is_padded():
     np.testing.assert_array_equal(
         labels, [[5, end, 0, 0], [6, 6, end, 0], [0, 0, 0, 0]]
     )
+
+
+def test_the_order_of_an_epoch_depends_on_its_number_alone():
+    number = tf.Variable(0, dtype=tf.int64)
+    pairs = random_pairs(300)
+
+    def of_epoch(epoch, seed=0):
+        batches = training_batches(
+            dataset(pairs), LETTERS, WORDS, 4, seed=seed, epoch=number
+        )
+        assert batches.cardinality() == 75
+        number.assign(epoch)
+        return order(batches), order(batches)
+
+    first, again = of_epoch(0)
+    assert first == again == of_epoch(0)[0]
+    second, _ = of_epoch(1)
+    assert second != first != of_epoch(0, seed=1)[0]
+    # Other pairs are together, and each is there once.
+    assert sorted(map(str, second)) != sorted(map(str, first))
+    batches = training_batches(dataset(pairs), LETTERS, WORDS, 4, epoch=number)
+    assert Counter(rows(batches.as_numpy_iterator())) == Counter(pairs)

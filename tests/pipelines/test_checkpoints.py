@@ -148,6 +148,17 @@ def test_a_damaged_checkpoint_is_passed_over(
     assert_same(run, whole)
 
 
+def test_a_budget_of_steps(letters, tmp_path):
+    """The schedule ends there as well."""
+    run = make(letters, tmp_path / "run", f"training.steps={STEPS + 2}")
+    assert train(run)
+    assert [epoch["steps"] for epoch in run.history()] == [STEPS, STEPS + 2]
+    assert not train(run)
+    with h5py.File(checkpoint_path(run, 2)) as file:
+        kept = file["optimizer/vars/0"][()]
+    assert kept == STEPS + 2
+
+
 def test_a_full_disk_is_told_and_nothing_is_lost(
     letters, tmp_path, whole, monkeypatch
 ):

@@ -1,6 +1,7 @@
 """That every key of `training` changes what it says.
 
-Those of `model` are told apart where building is tested.
+Those of `model` are told apart where building is tested. Tests
+`build_vocabularies.py`.
 """
 
 import keras
@@ -8,6 +9,9 @@ import numpy as np
 import pytest
 
 from keras_recurrent.models import Decoder, Encoder, Seq2Seq
+from keras_recurrent.pipelines.build_vocabularies import (
+    build_vocabularies,
+)
 from keras_recurrent.pipelines.building import compile_model
 from keras_recurrent.pipelines.history import (
     averaged_epochs,
@@ -19,14 +23,13 @@ from keras_recurrent.pipelines.recipe import TrainingConfig, load_recipe
 from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.splits import load_splits, within_limits
 from keras_recurrent.pipelines.training import (
-    build_vocabularies,
     load_batches,
 )
 
 HISTORY = [
     {"val_loss": 2.0, "val_bleu": 1.0, "seconds": 40},
     {"val_loss": 1.0, "val_bleu": 3.0, "seconds": 40},
-    {"val_loss": 3.0, "val_bleu": 5.0, "seconds": 40},
+    {"val_loss": 3.0, "val_bleu": 5.0, "seconds": 40, "steps": 30},
 ]
 
 
@@ -98,6 +101,7 @@ KEYS = {
         lambda c: rate(compiled(c)),
         [1.0, 0.91, 0.01],
     ),
+    "steps": (30, {"epochs": 9}, lambda c: is_finished(HISTORY, c), True),
     "warmup_steps": (
         20,
         {"learning_rate": 1.0},

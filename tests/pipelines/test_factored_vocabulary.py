@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from keras_recurrent.pipelines.batching import training_batches
+from keras_recurrent.pipelines.build_vocabularies import build_vocabularies
 from keras_recurrent.pipelines.evaluation import evaluate
 from keras_recurrent.pipelines.export import export
 from keras_recurrent.pipelines.factored_vocabulary import (
@@ -23,7 +24,7 @@ from keras_recurrent.pipelines.predictor import load_predictor
 from keras_recurrent.pipelines.recipe import FeaturesConfig, load_recipe
 from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.run import Run, RunError
-from keras_recurrent.pipelines.training import build_vocabularies, train
+from keras_recurrent.pipelines.training import train
 from keras_recurrent.pipelines.vocabulary import Vocabulary
 
 RECIPE = """

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from keras_recurrent.pipelines.batching import training_batches
+from keras_recurrent.pipelines.build_vocabularies import build_vocabularies
 from keras_recurrent.pipelines.lengths import example_lengths, steps
 from keras_recurrent.pipelines.recipe import load_recipe
 from keras_recurrent.pipelines.splits import load_splits, within_limits
-from keras_recurrent.pipelines.training import build_vocabularies
 from keras_recurrent.pipelines.vocabulary import Vocabulary
 
 RECIPE = """

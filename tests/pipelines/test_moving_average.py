@@ -7,6 +7,7 @@ import pytest
 
 from keras_recurrent.models import Seq2Seq
 from keras_recurrent.pipelines import decoded_validation, training
+from keras_recurrent.pipelines.build_vocabularies import build_vocabularies
 from keras_recurrent.pipelines.building import build_model, compile_model
 from keras_recurrent.pipelines.decoded_validation import DecodeValidation
 from keras_recurrent.pipelines.moving_average import (
@@ -109,7 +110,7 @@ def test_decoded_validation_has_the_averages(letters, tmp_path, monkeypatch):
     model = trained_for(run.recipe, steps=4)
     raw = values(model)
     pairs = training.load_splits(run.recipe).pairs
-    vocabularies = training.build_vocabularies(run.recipe, pairs["train"])
+    vocabularies = build_vocabularies(run.recipe, pairs["train"])
     callback = DecodeValidation(run.recipe, vocabularies, pairs["validation"])
     callback.set_model(model)
     callback.on_epoch_end(0, {})

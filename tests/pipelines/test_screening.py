@@ -5,10 +5,10 @@ Tests `splits.py`.
 
 import pytest
 
+from keras_recurrent.pipelines.build_vocabularies import build_vocabularies
 from keras_recurrent.pipelines.recipe import RecipeError, load_recipe
 from keras_recurrent.pipelines.sources import read_texts
 from keras_recurrent.pipelines.splits import load_splits, within_limits
-from keras_recurrent.pipelines.training import build_vocabularies
 
 RECIPE = """
 data:

@@ -14,6 +14,7 @@ import keras
 import pytest
 
 from keras_recurrent.pipelines import checkpoints, progress, training
+from keras_recurrent.pipelines.build_vocabularies import build_vocabularies
 from keras_recurrent.pipelines.history import best_value
 from keras_recurrent.pipelines.lengths import example_lengths
 from keras_recurrent.pipelines.optimizing import plateau_rate
@@ -100,6 +101,7 @@ def test_all_that_a_run_folder_holds(trained):
             "val_loss",
             "val_accuracy",
             "tokens_per_second",
+            "steps",
             "left_out",
             "seconds",
         }
@@ -117,7 +119,7 @@ def test_all_that_a_run_folder_holds(trained):
 def test_the_saved_model_is_the_best_one(trained):
     run = Run.open(trained)
     pairs = load_splits(run.recipe).pairs
-    vocabularies = training.build_vocabularies(run.recipe, pairs["train"])
+    vocabularies = build_vocabularies(run.recipe, pairs["train"])
     lengths = {"train": example_lengths(pairs["train"], vocabularies)}
     _, validation = training.load_batches(
         run.recipe, vocabularies, 0, pairs, lengths
