@@ -176,9 +176,11 @@ def test_the_metrics_of_an_epoch_may_be_no_numbers(recipe, tmp_path):
 LOCK = """
 import sys
 from pathlib import Path
+from keras_recurrent.pipelines.recipe import load_recipe
 from keras_recurrent.pipelines.run import Run
 
-with Run(Path(sys.argv[1]), None).locked():
+folder = Path(sys.argv[1])
+with Run(folder, load_recipe(folder / "recipe.yaml")).locked():
     print("locked", flush=True)
     sys.stdin.read()
 """
