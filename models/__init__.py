@@ -39,6 +39,9 @@ from keras_recurrent.models.masked_accuracy import (
 from keras_recurrent.models.masked_crossentropy import (
     MaskedCrossentropy as MaskedCrossentropy,
 )
+from keras_recurrent.models.multi_worker import (
+    MultiWorkerTraining as MultiWorkerTraining,
+)
 from keras_recurrent.models.scheduled_sampling import (
     scheduled_sampling as scheduled_sampling,
 )

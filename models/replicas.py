@@ -1,5 +1,6 @@
 """Sums and means over the replicas of a strategy."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -33,3 +34,31 @@ def mean_over_replicas(loss: Any) -> Any:
         return loss
     mean = sum_over_replicas(tf.stop_gradient(loss)) / replicas
     return loss + tf.stop_gradient(mean - loss)
+
+
+def sum_at_first_replica(gradients: Sequence[Any]) -> list[Any]:
+    """Give the first replica the sum of the gradients of all, others zeros.
+
+    An optimizer sums what it gets from the replicas, but clips it before. So
+    what it clips is the whole gradient, and zeros.
+
+    Args:
+        gradients: A tensor, `tf.IndexedSlices` or None for each variable.
+    """
+    context = tf.distribute.get_replica_context()
+    sums = iter(
+        sum_over_replicas([one for one in gradients if one is not None])
+    )
+    is_first = context.replica_id_in_sync_group == 0
+
+    def mine(value: Any) -> Any:
+        # A product, so that all replicas see what is not a number.
+        return value * tf.cast(is_first, value.dtype)
+
+    def of_sum(value: Any) -> Any:
+        if isinstance(value, tf.IndexedSlices):
+            values = mine(value.values)
+            return tf.IndexedSlices(values, value.indices, value.dense_shape)
+        return mine(value)
+
+    return [None if one is None else of_sum(next(sums)) for one in gradients]

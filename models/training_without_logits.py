@@ -20,6 +20,7 @@ from keras_recurrent.models.loss_of_logits import check_reads_logits
 from keras_recurrent.models.masked_accuracy import MaskedAccuracy
 from keras_recurrent.models.masked_crossentropy import MaskedCrossentropy
 from keras_recurrent.models.mean_loss import MeanLoss
+from keras_recurrent.models.multi_worker import MultiWorkerTraining
 from keras_recurrent.models.projected_crossentropy import (
     Crossentropy,
     projected_crossentropy,
@@ -46,7 +47,7 @@ from keras_recurrent.models.token_weights import (
 _FIRST_BATCHES, _LATER_BATCHES = 64, 4
 
 
-class TrainingWithoutLogits(keras.Model):
+class TrainingWithoutLogits(MultiWorkerTraining, keras.Model):
     """What `fit` and `evaluate` of a `Seq2Seq` do with labels.
 
     The journey of labels: `train_step` (and `test_step`) makes a weight for
@@ -159,12 +160,10 @@ class TrainingWithoutLogits(keras.Model):
         # With variables made in it the graph would have to be traced twice.
         self._build_once()
         self._build_optimizer()
-        self._check_strategy()
         self._report_by_tokens()
         super().make_train_function(force)
 
     def make_test_function(self, force: bool = False) -> None:
-        self._check_strategy()
         self._report_by_tokens()
         super().make_test_function(force)
 
@@ -272,40 +271,6 @@ class TrainingWithoutLogits(keras.Model):
         if self.optimizer is not None and not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
-
-    def _maybe_symbolic_build(
-        self, iterator: Any = None, data_batch: Any = None
-    ) -> None:
-        # Keras takes the mean of what each replica gets of the first batch,
-        # which fails unless that is as many sentences.
-        strategy = self._distribute_strategy
-        if strategy is not None and iterator is not None:
-            _, _, batches = next(iter(iterator))
-            data_batch = keras.tree.map_structure(
-                lambda value: strategy.experimental_local_results(value)[0],
-                next(batches),
-            )
-            iterator = None
-        super()._maybe_symbolic_build(iterator, data_batch)
-
-    def _check_strategy(self) -> None:
-        """Refuse what TensorFlow fails at where replicas wait in a loop."""
-        strategy = self.distribute_strategy
-        replicas = strategy.num_replicas_in_sync
-        if replicas == 1 or not isinstance(
-            strategy, tf.distribute.MirroredStrategy
-        ):
-            return
-        for owner, name in (
-            (self, "steps_per_execution"),
-            (self.optimizer, "gradient_accumulation_steps"),
-        ):
-            steps = getattr(owner, name, None)
-            if steps is not None and steps > 1:
-                raise ValueError(
-                    f"`{name}` must be 1 on several replicas. "
-                    f"Received: {name}={steps}, and {replicas} replicas"
-                )
 
     def _weigh_classes(self, class_weight: dict[int, float] | None) -> None:
         """Have `train_step` weigh tokens by their labels from now on."""

@@ -3,7 +3,6 @@
 import os
 import random
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+
+from tests.workers import free_port
 
 # `make test-thorough` names it; see `tried` in `oracles.py`.
 settings.register_profile("thorough", deadline=None)
@@ -123,19 +124,13 @@ def trained(
     return own
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("localhost", 0))
-        return one.getsockname()[1]
-
-
 @pytest.fixture
 def service() -> Iterator[str]:
     """The address of a `tf.data` service with two workers."""
     import tensorflow as tf
 
     library = tf.data.experimental.service
-    addresses = [f"localhost:{_free_port()}" for _ in range(2)]
+    addresses = [f"localhost:{free_port()}" for _ in range(2)]
     dispatcher = library.DispatchServer(
         library.DispatcherConfig(worker_addresses=addresses)
     )
