@@ -13,7 +13,9 @@ from keras_recurrent.pipelines.moving_average import swap_averages
 from keras_recurrent.pipelines.run import Run, RunError
 
 
-def average_epochs(run: Run, model: Seq2Seq, validation: object) -> None:
+def average_epochs(
+    run: Run, model: Seq2Seq, validation: object, is_chief: bool = True
+) -> None:
     """Put the mean of the weights of some epochs in the place of the best.
 
     Which ones, `training.average` and `training.average_of` say. Near the end
@@ -27,6 +29,7 @@ def average_epochs(run: Run, model: Seq2Seq, validation: object) -> None:
         run: A run whose epochs are done.
         model: Its model, compiled; it has the mean afterwards.
         validation: Batches for validation.
+        is_chief: Whether this process is to write them, of several workers.
 
     Raises:
         RunError: the weights of such an epoch are missing or damaged.
@@ -47,6 +50,8 @@ def average_epochs(run: Run, model: Seq2Seq, validation: object) -> None:
     for weight, total in zip(model.trainable_variables, totals, strict=True):
         weight.assign(total / len(epochs))
     loss = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
+    if not is_chief:
+        return
     with whole_file(run.model) as draft:
         model.save(draft)
     # Last: whoever finds it knows that the model is the mean.

@@ -27,12 +27,15 @@ class TrainingDisplay(keras.callbacks.Callback):
         run: The run. What is printed of an epoch is what it keeps of it, so
             `KeepProgress` must stand before this.
         throughput: Measures the speed; also before this.
+        bar: Whether there may be one.
 
     Attributes:
         progress: The bar; training must be within it, as a context.
     """
 
-    def __init__(self, run: Run, throughput: Throughput) -> None:
+    def __init__(
+        self, run: Run, throughput: Throughput, bar: bool = True
+    ) -> None:
         super().__init__()
         self.run = run
         self.throughput = throughput
@@ -46,7 +49,7 @@ class TrainingDisplay(keras.callbacks.Callback):
             transient=True,
             # What goes to a file shall go on doing so.
             redirect_stderr=sys.stderr.isatty(),
-            disable=not sys.stdout.isatty(),
+            disable=not (bar and sys.stdout.isatty()),
         )
         self.task = self.progress.add_task("", total=None, news="")
         self.history: list[dict[str, Any]] = []

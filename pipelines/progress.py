@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_recurrent.models import Seq2Seq
 from keras_recurrent.pipelines.checkpoints import (
@@ -35,6 +36,10 @@ from keras_recurrent.pipelines.optimizing import plateau_rate
 from keras_recurrent.pipelines.origin import say
 from keras_recurrent.pipelines.plots import training_figure
 from keras_recurrent.pipelines.run import Run, RunError
+from keras_recurrent.pipelines.workers import Workers
+
+# Of several workers, the chief is asked for the time at every so manieth batch.
+_ASKED = 50
 
 
 class KeepProgress(keras.callbacks.Callback):
@@ -54,6 +59,8 @@ class KeepProgress(keras.callbacks.Callback):
         run: The run, with `metrics.jsonl` of all epochs so far.
         left_out: How many pairs training does without, to be kept as well.
         position: Where the training begins, as `restore` has found it.
+        workers: Those that train together. Each has this callback, the chief
+            writes.
 
     Raises:
         RunError: the loss is not a number; it says when. What there was before
@@ -61,12 +68,17 @@ class KeepProgress(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, run: Run, left_out: int = 0, position: Position | None = None
+        self,
+        run: Run,
+        left_out: int = 0,
+        position: Position | None = None,
+        workers: Workers | None = None,
     ) -> None:
         super().__init__()
         self.run = run
         self.left_out = left_out
         self.position = position or Position()
+        self.workers = workers or Workers()
         self.began = self.saved = 0.0
         self.ends = math.inf
 
@@ -82,16 +94,18 @@ class KeepProgress(keras.callbacks.Callback):
             left = 60 * config.minutes - seconds(history)
             self.ends = self.began + left
         if config.schedule == "plateau":
-            self.model.optimizer.learning_rate = plateau_rate(
-                config, values(history, config)
+            self.model.optimizer.learning_rate = self.workers.chief_says(
+                plateau_rate(config, values(history, config))
             )
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         # Before a batch rather than after it, as then there is a next one.
         done = self.position.batches + batch
         if batch and self._is_due(done):
-            save_checkpoint(self.run, self.model, self._position(done))
-            self._forget(keep=2)
+            position = self._position(done)  # what all workers have counted
+            if self.workers.is_chief:
+                save_checkpoint(self.run, self.model, position)
+                self._forget(keep=2)
             self.saved = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -108,18 +122,26 @@ class KeepProgress(keras.callbacks.Callback):
                 self.position.metrics,
                 strict=True,
             ):
-                variable.assign_add(counted)
+                variable.assign(variable.numpy() + np.float32(counted))
         most = self.run.recipe.training.steps
-        if time.perf_counter() >= self.ends or (
-            most is not None and self._steps() >= most
+        if (most is not None and self._steps() >= most) or (
+            self.ends < math.inf
+            and self._is_agreed(batch, time.perf_counter() >= self.ends)
         ):
             # Validation follows, and the epoch is kept as it is.
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        run, metrics = self.run, logs or {}
+        metrics = logs or {}
         if not math.isfinite(metrics["loss"]):
             raise self._no_number(f"epoch {epoch + 1}")
+        finished = self.workers.is_chief and self._keep(epoch, metrics)
+        if self.workers.chief_says(finished):
+            self.model.stop_training = True
+
+    def _keep(self, epoch: int, metrics: dict[str, Any]) -> bool:
+        """Write an epoch to the folder; return whether it was the last."""
+        run = self.run
         history = run.history()[:epoch]
         config = run.recipe.training
         if best_value([metrics], config) < best_value(history, config):
@@ -145,8 +167,13 @@ class KeepProgress(keras.callbacks.Callback):
             draft.write_text("".join(json.dumps(x) + "\n" for x in history))
         finished = is_finished(history, config)
         self._forget(keep=1 if finished else 2, history=history)
-        if finished:
-            self.model.stop_training = True
+        return finished
+
+    def _is_agreed(self, batch: int, mine: bool) -> bool:
+        """Whether it is time for something, by the clock of the chief."""
+        if self.workers.count == 1:
+            return mine
+        return batch % _ASKED == 0 and bool(self.workers.chief_says(mine))
 
     def _is_due(self, done: int) -> bool:
         """Whether a checkpoint is wanted after so many batches."""
@@ -156,7 +183,8 @@ class KeepProgress(keras.callbacks.Callback):
         minutes = config.checkpoint_minutes
         if minutes is None:
             return False
-        return time.perf_counter() - self.saved >= 60 * minutes
+        waited = time.perf_counter() - self.saved
+        return self._is_agreed(done, waited >= 60 * minutes)
 
     def _steps(self) -> int:
         return int(self.model.optimizer.iterations)

@@ -617,6 +617,13 @@ class TrainingConfig(Section):
     max_length: PositiveInt | None = None
     """Leave out examples with more tokens than that on a side; null trains on
     all."""
+    strategy: Literal[
+        "auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu"
+    ] = "auto"
+    """What trains, which of searches only one device does: `mirrored` all GPUs
+    of a machine, `multi_worker` the machines of `TF_CONFIG` or of Slurm, see
+    `docs/many-machines.md`. Batches are parted among them, so the results are
+    the same. `auto` takes what there is, and Slurm if told to."""
     data_service: str | None = None
     """Address of a `tf.data` service whose workers make the training batches,
     such as `grpc://localhost:5000`; null makes them here."""

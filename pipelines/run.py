@@ -23,6 +23,7 @@ _FREE = (
     "training.checkpoint_minutes",
     "training.checkpoint_steps",
     "training.data_service",
+    "training.strategy",
     "data.tests",
     "decoding.",
     "evaluation.",

@@ -34,7 +34,8 @@ class Throughput(keras.callbacks.Callback):
             for metric in getattr(outer, "metrics", ())
         )
         accuracy = next(m for m in metrics if isinstance(m, MaskedAccuracy))
-        tokens = float(accuracy.count)  # where this waits for a GPU, it counts
+        # Where this waits for a GPU, it counts.
+        tokens = float(keras.ops.convert_to_numpy(accuracy.count))
         return tokens / (time.perf_counter() - self.began)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

@@ -8,10 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_recurrent.pipelines.averaging import average_epochs
-from keras_recurrent.pipelines.batching import (
-    prefetched_to_device,
-    training_batches,
-)
+from keras_recurrent.pipelines.batching import training_batches
 from keras_recurrent.pipelines.board import Board
 from keras_recurrent.pipelines.build_vocabularies import build_vocabularies
 from keras_recurrent.pipelines.building import build_model, compile_model
@@ -38,11 +35,13 @@ from keras_recurrent.pipelines.splits import (
     load_splits,
     within_limits,
 )
+from keras_recurrent.pipelines.strategy import make_strategy
 from keras_recurrent.pipelines.throughput import Throughput
 from keras_recurrent.pipelines.vocabularies import (
     load_vocabularies,
 )
 from keras_recurrent.pipelines.vocabulary import Vocabulary
+from keras_recurrent.pipelines.workers import Workers
 from keras_recurrent.version import __version__
 
 # Up to so many training tokens are encoded once and kept in memory.
@@ -139,25 +138,34 @@ def train(run: Run) -> bool:
         RunError: another recipe, other data or another process is at work in
             the folder, a file in it is damaged, or the loss is not a number.
     """
-    with run.locked():
-        # Read before anything is written, as it may be damaged.
-        begun = bool(run.history()) or run.has_begun()
-        if begun:
-            run.origin.check(run.recipe)
-        else:
-            run.origin.check_folder()
-        splits = None
-        if not begun:
-            splits = load_splits(run.recipe)
-            _keep_vocabularies(run, splits.pairs["train"])
-        vocabularies = load_vocabularies(run)
-        origin = data_fingerprint(run.recipe)
-        origin["vocabularies"] = run.vocabulary_digests()
-        run.origin.keep(run.recipe, origin, begun=begun)
-        if run.is_finished():
-            return False
-        splits = splits or load_splits(run.recipe)
-        _fit(run, vocabularies, splits)
+    workers = Workers(make_strategy(run.recipe.training))
+    with workers.together():
+        if not workers.is_chief:
+            workers.chief_says(0)  # when it has made the vocabularies
+            if run.is_finished():
+                return False
+            _fit(run, load_vocabularies(run), load_splits(run.recipe), workers)
+            return True
+        with run.locked():
+            # Read before anything is written, as it may be damaged.
+            begun = bool(run.history()) or run.has_begun()
+            if begun:
+                run.origin.check(run.recipe)
+            else:
+                run.origin.check_folder()
+            splits = None
+            if not begun:
+                splits = load_splits(run.recipe)
+                _keep_vocabularies(run, splits.pairs["train"])
+            vocabularies = load_vocabularies(run)
+            origin = data_fingerprint(run.recipe)
+            origin["vocabularies"] = run.vocabulary_digests()
+            run.origin.keep(run.recipe, origin, begun=begun)
+            workers.chief_says(0)
+            if run.is_finished():
+                return False
+            splits = splits or load_splits(run.recipe)
+            _fit(run, vocabularies, splits, workers)
     return True
 
 
@@ -174,7 +182,10 @@ def _keep_vocabularies(run: Run, pairs: tf.data.Dataset) -> None:
 
 
 def _fit(
-    run: Run, vocabularies: tuple[Vocabulary, Vocabulary], splits: Splits
+    run: Run,
+    vocabularies: tuple[Vocabulary, Vocabulary],
+    splits: Splits,
+    workers: Workers,
 ) -> None:
     config = run.recipe.training
     keras.utils.set_random_seed(config.seed)
@@ -184,19 +195,29 @@ def _fit(
     batches, validation = load_batches(
         run.recipe, vocabularies, config.seed, splits.pairs, lengths, number
     )
-    model = build_model(run.recipe.model, *sizes_of(vocabularies))
     steps = batches_in(batches, config)
     total = steps and steps * config.epochs
     if config.steps is not None:
         total = min(total or config.steps, config.steps)
-    compile_model(model, config, total)
+    with workers.strategy.scope():
+        model = build_model(run.recipe.model, *sizes_of(vocabularies))
+        compile_model(model, config, total)
     pairs = splits.pairs["validation"]
-    decoding = []
-    if config.best_by != "loss":
-        decoding = [DecodeValidation(run.recipe, vocabularies, pairs)]
+    shown, decoding = [], []
+    if workers.is_chief:
+        shown = [
+            keras.callbacks.TensorBoard(run.events, write_graph=False),
+            Board(run, vocabularies, pairs),
+        ]
+        if config.best_by != "loss":
+            decoding = [DecodeValidation(run.recipe, vocabularies, pairs)]
+    validation = workers.batches(validation)
     while True:
-        position = restore(run, model)
-        if is_finished(run.history(), config):
+        with workers.strategy.scope():  # makes what the optimizer keeps
+            position = restore(run, model)
+        workers.check_same(position.epochs, "Epochs done")
+        workers.check_same(position.batches, "Batches done of the next epoch")
+        if workers.chief_says(is_finished(run.history(), config)):
             break
         rest, epochs = batches, config.epochs
         if position.batches:
@@ -204,12 +225,13 @@ def _fit(
             rest = batches.skip(position.batches)
             epochs = position.epochs + 1
         throughput = Throughput()
-        display = TrainingDisplay(run, throughput)
+        # A bar asks all workers at times that they do not know.
+        display = TrainingDisplay(run, throughput, bar=workers.count == 1)
         with warnings.catch_warnings(), display.progress:
             # Keras says so at the end of epochs whose length it did not know.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             model.fit(
-                prefetched_to_device(rest),
+                workers.batches(rest),
                 validation_data=validation,
                 initial_epoch=position.epochs,
                 epochs=epochs,
@@ -222,20 +244,21 @@ def _fit(
                     throughput,
                     ValidateAverages(),
                     *decoding,
-                    keras.callbacks.TensorBoard(run.events, write_graph=False),
-                    Board(run, vocabularies, pairs),
-                    KeepProgress(run, splits.left_out, position),
-                    display,
+                    *shown,
+                    KeepProgress(run, splits.left_out, position, workers),
+                    *([display] if workers.is_chief else []),
                 ],
             )
+    if config.average > 1:
+        average_epochs(run, model, validation, workers.is_chief)
+    if not workers.is_chief:
+        return
     if not run.model.exists():
         raise RunError(
             f"{run.folder}: the validation loss is not a number, so no model "
             "was saved. Choose another folder with --run and a "
             f"training.learning_rate below {config.learning_rate}"
         )
-    if config.average > 1:
-        average_epochs(run, model, validation)
     if splits.left_out:
         say(f"Left out of training: {splits.left_out:,} pairs, as told above")
 

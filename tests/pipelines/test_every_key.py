@@ -128,7 +128,12 @@ OF_BATCHES = {
     "seed": (1, lambda batches: batches[0].tolist(), None),
 }
 # In the tests of `progress.py` and below.
-ELSEWHERE = {"data_service", "checkpoint_minutes", "checkpoint_steps"}
+ELSEWHERE = {
+    "data_service",
+    "checkpoint_minutes",
+    "checkpoint_steps",
+    "strategy",
+}
 
 
 def test_all_keys_are_here():
