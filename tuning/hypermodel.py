@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import keras_tuner as kt
+import tensorflow as tf
 
 from keras_recurrent.models import Seq2Seq
 from keras_recurrent.pipelines.building import build_model, compile_model
@@ -21,6 +22,7 @@ class Seq2SeqHyperModel(kt.HyperModel):
     Args:
         recipe: What is searched and what is fixed.
         sizes: Of the vocabularies, see `build_model`.
+        epoch: What `training_batches` has as the number of the epoch.
         batches: How many the longest trial is trained on, None if unknown.
     """
 
@@ -28,9 +30,11 @@ class Seq2SeqHyperModel(kt.HyperModel):
         self,
         recipe: Recipe,
         sizes: Sequence[Any],
+        epoch: tf.Variable,
         batches: int | None = None,
     ) -> None:
         super().__init__()
+        self.epoch = epoch
         self.recipe = recipe
         self.sizes = sizes
         self.batches = batches
@@ -53,7 +57,15 @@ class Seq2SeqHyperModel(kt.HyperModel):
         began = time.perf_counter()
         # A progress bar on a terminal, a line per epoch elsewhere.
         kwargs["verbose"] = 1 if sys.stdout.isatty() else 2
-        kwargs["callbacks"] = [*kwargs.get("callbacks", ()), ValidateAverages()]
+        callbacks = [*kwargs.get("callbacks", ()), ValidateAverages()]
+        if kwargs.get("steps_per_epoch") is None:
+            # Else passes over the data begin at other times, ahead of their use.
+            callbacks.append(
+                keras.callbacks.LambdaCallback(
+                    on_epoch_begin=lambda epoch, _: self.epoch.assign(epoch)
+                )
+            )
+        kwargs["callbacks"] = callbacks
         history = model.fit(*args, **kwargs)
         # As metrics, KerasTuner keeps these two with the trial.
         seconds = time.perf_counter() - began

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras_tuner as kt
+import tensorflow as tf
 from rich.table import Table
 
 from keras_recurrent.pipelines.build_vocabularies import (
@@ -145,12 +146,22 @@ def _search(run: Run) -> list[Any]:
     splits = load_splits(recipe)
     vocabularies = build_vocabularies(recipe, splits.pairs["train"])
     splits, lengths = within_limits(recipe, vocabularies, splits)
+    # The order is that of the epoch of a trial, whatever trials came before.
+    number = tf.Variable(0, dtype=tf.int64)
     train, validation = load_batches(
-        recipe, vocabularies, recipe.training.seed, splits.pairs, lengths
+        recipe,
+        vocabularies,
+        recipe.training.seed,
+        splits.pairs,
+        lengths,
+        number,
     )
     steps = config.steps_per_epoch or batches_in(train, recipe.training)
     hypermodel = Seq2SeqHyperModel(
-        recipe, sizes_of(vocabularies), steps and steps * config.epochs
+        recipe,
+        sizes_of(vocabularies),
+        number,
+        steps and steps * config.epochs,
     )
     tuner = _tuner(run, hypermodel)
     tuner.search(
