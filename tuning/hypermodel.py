@@ -59,7 +59,7 @@ class Seq2SeqHyperModel(kt.HyperModel):
         kwargs["verbose"] = 1 if sys.stdout.isatty() else 2
         callbacks = [*kwargs.get("callbacks", ()), ValidateAverages()]
         if kwargs.get("steps_per_epoch") is None:
-            # Else passes over the data begin at other times, ahead of their use.
+            # Else passes over the data begin at other times, before their use.
             callbacks.append(
                 keras.callbacks.LambdaCallback(
                     on_epoch_begin=lambda epoch, _: self.epoch.assign(epoch)
