@@ -31,6 +31,24 @@ def one_core() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def blank_board() -> Iterator[None]:
+    """Have trainings draw nothing for TensorBoard: a third of a tiny epoch.
+
+    Its own tests draw.
+    """
+    from keras_recurrent.pipelines import training
+    from keras_recurrent.pipelines.board import Board
+
+    class BlankBoard(Board):
+        def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+            pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "Board", BlankBoard)
+        yield
+
+
 @pytest.fixture
 def seed() -> int:
     """Seed Python, NumPy and TensorFlow; return the seed."""

@@ -87,10 +87,9 @@ def interrupted_at(monkeypatch, count):
 @pytest.mark.parametrize(
     "moments",
     [
-        (5,),  # Goes on behind batch 4 of the first epoch,
+        thorough((5,)),  # Goes on behind batch 4 of the first epoch,
         thorough((1, 3)),  # from the beginning, and behind batch 2,
-        thorough((STEPS + 1,)),  # at an epoch,
-        (3, STEPS + 1),  # twice.
+        (3, STEPS + 1),  # behind batch 2, and at an epoch.
     ],
     ids=str,
 )
