@@ -1,5 +1,5 @@
 """What there is and what there is not; that they train is in
-`test_workers.py`."""
+`workers.py`."""
 
 import json
 
