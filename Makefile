@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 20
 
-.PHONY: help demo test test-thorough check-gpu check bench-layers bench-learning bench-memory bench-pipelines bench-seq2seq bench-survival bench-training
+.PHONY: help demo test test-thorough check-gpu check bench-layers bench-learning bench-memory bench-pipelines bench-seq2seq bench-survival bench-training bench-workers
 .DEFAULT_GOAL := help
 
 help:  ## Show this help.
@@ -55,6 +55,9 @@ SIGMORPHON ?= sigmorphon2020
 bench-training: $(VENV)/installed .bench/joeynmt/installed .bench/yoyodyne/installed  ## Race our training against Joey NMT's and Yoyodyne's, by command (about an hour; goes on where it was): MULTI30K=folder SIGMORPHON=folder.
 	$(BIN)/python -m pip install -qq 'sentencepiece>=0.2,<0.3'
 	$(BIN)/python benchmarks/training.py --multi30k $(MULTI30K) --joeynmt .bench/joeynmt/bin/python --sigmorphon $(SIGMORPHON) --yoyodyne .bench/yoyodyne/bin/python
+
+bench-workers: $(VENV)/installed  ## Train by one process of one core and by two (about 10 minutes): MULTI30K=folder.
+	$(BIN)/python benchmarks/workers.py $(MULTI30K)
 
 # Rivals live in environments of their own.
 .bench/torch/installed:

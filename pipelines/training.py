@@ -78,6 +78,7 @@ def load_batches(
         epoch: see `training_batches`.
     """
     config = recipe.training
+    static = config.jit_compile or config.strategy == "tpu"
     small = lengths["train"].sum(dtype=np.int64) <= _CACHED_TOKENS
     train = training_batches(
         pairs["train"],
@@ -85,7 +86,7 @@ def load_batches(
         config.batch_size,
         batch_unit=config.batch_unit,
         seed=seed,
-        static_shapes=config.jit_compile,
+        static_shapes=static,
         cache=bool(small) and config.data_service is None,
         service=config.data_service,
         unknown_copies=recipe.model.copied,
@@ -98,7 +99,7 @@ def load_batches(
         config.batch_size,
         batch_unit=config.batch_unit,
         shuffle=False,
-        static_shapes=config.jit_compile,
+        static_shapes=static,
         unknown_copies=recipe.model.copied,
         diagonal=recipe.model.guided_attention > 0,
     )

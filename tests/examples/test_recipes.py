@@ -14,7 +14,9 @@ from keras_recurrent.pipelines.recipe import (
 from keras_recurrent.pipelines.sources import load_pairs, read_texts
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-RECIPES = sorted(EXAMPLES.rglob("*.y*ml"))
+RECIPES = sorted(
+    path for path in EXAMPLES.rglob("*.y*ml") if path.parent.name != "clusters"
+)
 SPLITS = ("train", "validation", "test")
 ON_TEXTS_OF_ONES_OWN = [
     *(EXAMPLES / f"{name}.yaml" for name in ("pronunciation", "translation")),
