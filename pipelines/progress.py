@@ -187,7 +187,7 @@ class KeepProgress(keras.callbacks.Callback):
         return self._is_agreed(done, waited >= 60 * minutes)
 
     def _steps(self) -> int:
-        return int(self.model.optimizer.iterations.numpy())
+        return int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
 
     def _position(self, batches: int) -> Position:
         return Position(
