@@ -21,6 +21,8 @@ from keras_recurrent.layers.loops.attention_run import (
     run_attention,
 )
 from keras_recurrent.layers.loops.attention_step import (
+    FIRST_CELL_ASKS,
+    LOOKS_FIRST,
     AttentionParts,
     AttentionState,
     AttentionStep,
@@ -203,7 +205,7 @@ class AttentionCell(keras.Layer):
             )
         )
         size = input_shape[-1]
-        if self.query in ("previous_state", "bottom_state"):
+        if self.query in LOOKS_FIRST:
             size += self._context_size
         if self.input_feeding:
             size += self.units or self._context_size
@@ -218,8 +220,7 @@ class AttentionCell(keras.Layer):
             if not cell.built:
                 cell.build((None, size))
             size = cell.output_size
-        bottom = self.query in ("conditional", "bottom_state")
-        asking = self.cells[0 if bottom else -1]
+        asking = self.cells[0 if self.query in FIRST_CELL_ASKS else -1]
         for attention, shape in zip(
             self.attentions, memory_shapes, strict=True
         ):

@@ -20,6 +20,7 @@ from keras_recurrent.layers import (
 from keras_recurrent.layers.attention import ATTENTIONS
 from keras_recurrent.layers.attention_cell import Query
 from keras_recurrent.layers.cells import get_cell
+from keras_recurrent.layers.ops.by_sentence import by_sentence
 from keras_recurrent.layers.ops.check_built import check_built
 from keras_recurrent.layers.ops.product import product
 from keras_recurrent.layers.parts import parts_of
@@ -535,17 +536,10 @@ class Decoder(keras.Layer):
             return logits, alignments, state
         generating = self.generating_layers[0](output) + of_token  # (R, 1)
         rows, sentences = tf.shape(logits)[0], tf.shape(copies)[0]
-        # `per` and not -1, which cannot be resolved for an empty batch.
-        per = rows // tf.maximum(sentences, 1)
-
-        def by_sentence(x: Any) -> Any:
-            size = x.shape[-1] or tf.shape(x)[-1]
-            return tf.reshape(x, (sentences, per, size))  # (B, K, …)
-
         mixed = copying_logits(
-            by_sentence(logits),
-            by_sentence(generating)[..., 0],
-            by_sentence(alignments),
+            by_sentence(logits, sentences),
+            by_sentence(generating, sentences)[..., 0],
+            by_sentence(alignments, sentences),
             copies,
             self.unknown_copies,
         )

@@ -8,6 +8,8 @@ import tensorflow as tf
 from keras_recurrent.layers.attention.memory import Memory
 from keras_recurrent.layers.cells.recurrent_cell import Dot, Gate
 from keras_recurrent.layers.loops.attention_step import (
+    FIRST_CELL_ASKS,
+    LOOKS_FIRST,
     AttentionParts,
     AttentionState,
     AttentionStep,
@@ -224,7 +226,7 @@ def _run_trained(
     )
     query = added_up(sequences[: len(asked)])
     states = sequences[len(asked) :]
-    if parts.looks_first:
+    if parts.query in LOOKS_FIRST:
         query = before(query, parts.query_of(state))
     states = [
         swap_batch_and_time(before(sequence, flat[i]))
@@ -257,7 +259,7 @@ def _positions_of_outputs(
         position_of(cell.output_of(states), flat)
         for cell, states in zip(parts.cells, state.cells, strict=True)
     ]
-    if parts.query in ("conditional", "bottom_state"):
+    if parts.query in FIRST_CELL_ASKS:
         needed = positions[:1]
     else:
         needed = positions if parts.residual else positions[-1:]

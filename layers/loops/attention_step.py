@@ -17,6 +17,7 @@ from keras_recurrent.layers.cells.recurrent_cell import (
     plain_dot,
     plain_gate,
 )
+from keras_recurrent.layers.ops.by_sentence import by_sentence
 from keras_recurrent.layers.ops.product import product
 
 
@@ -36,6 +37,10 @@ Dropout = list[tuple[Any | None, Any | None]]
 
 
 Query = Literal["previous_state", "new_state", "conditional", "bottom_state"]
+# With which attention comes before all cells,
+LOOKS_FIRST = ("previous_state", "bottom_state")
+# and with which it is not the whole stack that asks, but its first cell.
+FIRST_CELL_ASKS = ("conditional", "bottom_state")
 
 
 class AttentionParts(NamedTuple):
@@ -84,11 +89,6 @@ class AttentionParts(NamedTuple):
         if self.query == "bottom_state":
             return outputs[0]
         return added_up(outputs[self.first :]) if self.residual else outputs[-1]
-
-    @property
-    def looks_first(self) -> bool:
-        """Whether attention comes before all cells."""
-        return self.query in ("previous_state", "bottom_state")
 
     @property
     def first(self) -> int:
@@ -145,7 +145,7 @@ class AttentionStep:
         read: list[Any] = []
         contexts: list[Any] = []
         alignments: list[Any] = []
-        if parts.looks_first:
+        if parts.query in LOOKS_FIRST:
             contexts, alignments = self._look(
                 parts.query_of(state), state.looks, look_noise, dot
             )
@@ -243,13 +243,6 @@ class AttentionStep:
             For each attention the context (R, M) and the alignments (R, S).
         """
         rows, sentences = tf.shape(query)[0], tf.shape(self.memories[0].keys)[0]
-        # `per` and not -1, which cannot be resolved for an empty batch.
-        per = rows // tf.maximum(sentences, 1)
-
-        def by_sentence(x: Any) -> Any:
-            # Known sizes stay known, as loops want it.
-            size = x.shape[-1] or tf.shape(x)[-1]
-            return tf.reshape(x, (sentences, per, size))  # (B, K, …)
 
         def by_row(x: Any) -> Any:
             size = x.shape[-1] or tf.shape(x)[-1]
@@ -263,10 +256,10 @@ class AttentionStep:
             projected = attention.project_query(query, partial(dot, drop=False))
             # (B, K, M) and (B, K, S)
             context, alignment = attention.attend(
-                by_sentence(projected),
+                by_sentence(projected, sentences),
                 memory,
-                [by_sentence(one) for one in look],
-                by_sentence(noise[i]) if i in noise else None,
+                [by_sentence(one, sentences) for one in look],
+                by_sentence(noise[i], sentences) if i in noise else None,
             )
             looked.append((by_row(context), by_row(alignment)))
         contexts, alignments = zip(*looked, strict=True)

@@ -151,6 +151,20 @@ def test_searches_tell_what_was_copied(seed, beam_width, jit_compile):
     assert drawn.copied.shape == (2, 2, 4)
 
 
+def test_padding_changes_nothing(seed):
+    model = model_that_copies()
+    source = {"source": SOURCE, "copies": COPIES}
+    padded = {k: np.pad(v, [[0, 0], [0, 4]]) for k, v in source.items()}
+    found, again = (model.generate(s, 3, 6) for s in (source, padded))
+    np.testing.assert_array_equal(again.ids, found.ids)
+    np.testing.assert_allclose(again.log_probs, found.log_probs, atol=1e-5)
+    np.testing.assert_allclose(again.copied, found.copied, atol=1e-5)
+    target = {"target": TARGET}
+    np.testing.assert_allclose(
+        model(padded | target), model(source | target), atol=1e-5
+    )
+
+
 def test_it_learns_to_copy_words_that_it_does_not_know(seed, tmp_path):
     """Sources of unknown words are to be written backwards."""
     rng = np.random.default_rng(0)
