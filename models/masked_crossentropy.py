@@ -9,6 +9,8 @@ from keras_recurrent.models.replicas import sum_over_replicas
 from keras_recurrent.models.token_weights import token_weights_of
 
 AverageOver = Literal["tokens", "time", "batch"]
+# Reductions that divide.
+_MEANS = ("mean", "mean_with_sample_weight", "sum_over_batch_size")
 
 
 @keras.saving.register_keras_serializable(package="keras_recurrent")
@@ -107,11 +109,7 @@ class MaskedCrossentropy(keras.losses.Loss):
         if sample_weight is not None:
             weights *= token_weights_of(sample_weight, y_true, self.dtype)
         weighted = self.reduction == "mean_with_sample_weight"
-        mean = self.reduction in (
-            "mean",
-            "mean_with_sample_weight",
-            "sum_over_batch_size",
-        )
+        mean = self.reduction in _MEANS
         divisor: Any = 1.0
         if self.average_over != "tokens":
             count = tf.reduce_sum(
@@ -122,7 +120,7 @@ class MaskedCrossentropy(keras.losses.Loss):
             weights = tf.math.divide_no_nan(weights, count)
             divisor = tf.math.count_nonzero(count, dtype=self.dtype)
         elif mean:
-            divisor = tf.reduce_sum(weights if weighted else real)
+            divisor = self.weight_of_batch(y_true, sample_weight)
         if mean:
             # Keras sums the losses of the replicas.
             if self.average_over != "batch":
@@ -138,11 +136,7 @@ class MaskedCrossentropy(keras.losses.Loss):
         Args:
             y_true, sample_weight: As in a call.
         """
-        if self.average_over != "tokens" or self.reduction not in (
-            "mean",
-            "mean_with_sample_weight",
-            "sum_over_batch_size",
-        ):
+        if self.average_over != "tokens" or self.reduction not in _MEANS:
             return None
         real = tf.cast(tf.convert_to_tensor(y_true) != 0, self.dtype)
         if self.reduction == "mean_with_sample_weight" and (

@@ -231,9 +231,7 @@ class TrainingWithoutLogits(MultiWorkerTraining, keras.Model):
 
     def _report_by_tokens(self) -> None:
         """Have the loss of several batches reported as a mean over tokens."""
-        if isinstance(self._loss_tracker, keras.metrics.Mean) and not (
-            isinstance(self._loss_tracker, MeanLoss)
-        ):
+        if type(self._loss_tracker) is keras.metrics.Mean:
             with self.distribute_strategy.scope():
                 # Not tracked as a part of the model, as Keras's own is not.
                 self.__dict__["_loss_tracker"] = MeanLoss()
