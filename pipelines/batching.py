@@ -8,8 +8,6 @@ import tensorflow as tf
 
 from keras_recurrent.pipelines.copied_tokens import CopiedTokens
 from keras_recurrent.pipelines.diagonal import with_diagonal_alignments
-from keras_recurrent.pipelines.factored_vocabulary import FactoredVocabulary
-from keras_recurrent.pipelines.parted_vocabulary import PartedVocabulary
 from keras_recurrent.pipelines.shuffling import permuted, shuffled_by
 from keras_recurrent.pipelines.teacher_forcing import (
     for_teacher_forcing,
@@ -117,16 +115,12 @@ def training_batches(
     if cache and service is not None:
         raise ValueError("`cache` must be false where there is a `service`")
     by_tokens, count = batch_unit == "tokens", pairs.cardinality()
-    names, copied = [], None
+    names, copied = [*source_vocabulary.more], None
     if unknown_copies is not None:
-        names.append("copies")
+        names.insert(0, "copies")
         copied = CopiedTokens(
             source_vocabulary, target_vocabulary, unknown_copies
         )
-    if isinstance(source_vocabulary, PartedVocabulary):
-        names.append("source_2")
-    if isinstance(source_vocabulary, FactoredVocabulary):
-        names.append("features")
     encode: Any = partial(encoded, source_vocabulary, target_vocabulary, copied)
     elements: Any = pairs
     if cache:
@@ -223,8 +217,8 @@ def encoded(
 ) -> tuple[tf.RaggedTensor, ...]:
     """Return the ids (N, …) of N pairs: of sources, of targets, and more.
 
-    That is what can be copied of the sources, then second sources, and then the
-    features of sources (N, …, F), if there are such.
+    That is what can be copied of the sources, if anything, and what they hold
+    besides, see `Vocabulary.more`.
     """
     sources, targets = pool["source"], pool["target"]
     ids = (
@@ -232,11 +226,8 @@ def encoded(
         if copied is None
         else tuple(copied.encode_pairs(sources, targets))
     )
-    if isinstance(source_vocabulary, PartedVocabulary):
-        ids = (*ids, source_vocabulary.encode_second(sources))
-    if isinstance(source_vocabulary, FactoredVocabulary):
-        ids = (*ids, source_vocabulary.encode_features(sources))
-    return ids
+    more = (encode(sources) for encode in source_vocabulary.more.values())
+    return (*ids, *more)
 
 
 def all_encoded(

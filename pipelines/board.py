@@ -12,7 +12,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from keras_recurrent.pipelines.eagerly import eagerly
-from keras_recurrent.pipelines.factored_vocabulary import FactoredVocabulary
 from keras_recurrent.pipelines.moving_average import averages_in_place
 from keras_recurrent.pipelines.plots import attention_figure, gates_figure
 from keras_recurrent.pipelines.predictor import Predictor
@@ -107,9 +106,8 @@ class Board(keras.callbacks.Callback):
             return
         encoder, vocabulary = self.model.encoder, self.vocabularies[0]
         ids, features = vocabulary.encode([source]).to_tensor(), None
-        if isinstance(vocabulary, FactoredVocabulary):
-            features = vocabulary.encode_features([source]).to_tensor()
-            features = features[:, :_TOKENS]
+        if encode_features := vocabulary.more.get("features"):
+            features = encode_features([source]).to_tensor()[:, :_TOKENS]
         vectors = encoder.embed(ids[:, :_TOKENS], features)
         gates = {
             name: tf.cast(activations[0, :, :_UNITS], tf.float32).numpy()

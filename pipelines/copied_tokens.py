@@ -54,12 +54,9 @@ class CopiedTokens:
             sources: (B,), texts.
             copies: (B, S), padded.
         """
-        read = self.source.tokenize(sources).to_tensor()  # (B, S)
-        # A source of nothing has no position to look at.
-        read = tf.pad(read, [[0, 0], [0, 1]])
         same = ids[..., tf.newaxis] == copies[:, tf.newaxis, tf.newaxis]
-        place = tf.argmax(tf.cast(same, tf.int8), axis=-1)  # (B, K, L)
-        copied = tf.gather(read, place, batch_dims=1)
+        places = tf.argmax(tf.cast(same, tf.int8), axis=-1)  # (B, K, L)
+        copied = tokens_at(places, self.source, sources)
         return tf.where(ids >= len(self.target), copied, tokens)
 
     def _numbered(
@@ -102,6 +99,14 @@ class CopiedTokens:
             )
             found.append(side.with_flat_values(flat))
         return found
+
+
+def tokens_at(places: Any, vocabulary: Vocabulary, texts: Any) -> Any:
+    """Return the tokens of texts (B,) at places (B, …), strings."""
+    tokens = vocabulary.tokenize(texts).to_tensor()  # (B, S)
+    # A text of nothing has but padding to look at.
+    tokens = tf.pad(tokens, [[0, 0], [0, 1]])
+    return tf.gather(tokens, places, batch_dims=1)
 
 
 class Encoded(NamedTuple):

@@ -9,8 +9,6 @@ import keras
 import tensorflow as tf
 
 from keras_recurrent.layers import for_export
-from keras_recurrent.pipelines.factored_vocabulary import FactoredVocabulary
-from keras_recurrent.pipelines.parted_vocabulary import PartedVocabulary
 from keras_recurrent.pipelines.predictor import load_predictor
 from keras_recurrent.pipelines.run import Run, RunError
 
@@ -51,14 +49,10 @@ def export(run: Run, directory: str | Path, others: Sequence[Run] = ()) -> None:
     try:
         archive = keras.export.ExportArchive()
         archive.track(predictor.model)
-        # For their look-up tables.
-        archive.track(predictor.source)
-        archive.track(predictor.target)
-        if isinstance(predictor.source, PartedVocabulary):
-            archive.track(predictor.source.second)
-        if isinstance(predictor.source, FactoredVocabulary):
-            for vocabulary in predictor.source.features:
-                archive.track(vocabulary)
+        for vocabulary in (predictor.source, predictor.target):
+            # For their look-up tables, those of vocabularies in them too.
+            for module in (vocabulary, *vocabulary.submodules):
+                archive.track(module)
         with for_export():  # It is to run anywhere.
             archive.add_endpoint(
                 "serving_default",

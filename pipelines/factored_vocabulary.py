@@ -1,6 +1,6 @@
 """Source texts whose tokens have features, with vocabularies of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -43,6 +43,10 @@ class FactoredVocabulary(Vocabulary):
 
     def tokenize(self, texts: Any) -> tf.RaggedTensor:
         return self._tokens_and_features(texts)[0]
+
+    @property
+    def more(self) -> dict[str, Callable[[Any], tf.RaggedTensor]]:
+        return {"features": self.encode_features} | super().more
 
     def encode_features(self, texts: Any) -> tf.RaggedTensor:
         """Turn texts (B,) into ids of features (B, None, F), int32."""

@@ -1,6 +1,6 @@
 """Source texts of two parts, each with a vocabulary of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -47,6 +47,10 @@ class PartedVocabulary(Vocabulary):
     def encode(self, texts: Any) -> tf.RaggedTensor:
         # Of characters and words it asks `tokenize`, which cuts by itself.
         return super().encode(self._first(texts))
+
+    @property
+    def more(self) -> dict[str, Callable[[Any], tf.RaggedTensor]]:
+        return {"source_2": self.encode_second} | super().more
 
     def encode_second(self, texts: Any) -> tf.RaggedTensor:
         """Turn the second parts of texts (B,) into ids (B, None), int32."""

@@ -12,9 +12,7 @@ from keras_recurrent.models import (
     Hypotheses,
     Seq2Seq,
 )
-from keras_recurrent.pipelines.copied_tokens import CopiedTokens
-from keras_recurrent.pipelines.factored_vocabulary import FactoredVocabulary
-from keras_recurrent.pipelines.parted_vocabulary import PartedVocabulary
+from keras_recurrent.pipelines.copied_tokens import CopiedTokens, tokens_at
 from keras_recurrent.pipelines.recipe import DecodingConfig
 from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.run import Run, RunError
@@ -148,11 +146,8 @@ class Predictor(tf.Module):
         else:
             source, copies = self.copied.encode_sources(text)
             ids = {"source": source, "copies": copies}
-        if isinstance(self.source, PartedVocabulary):
-            ids["source_2"] = self.source.encode_second(text)
-        if isinstance(self.source, FactoredVocabulary):
-            ids["features"] = self.source.encode_features(text)
-        return ids
+        more = self.source.more
+        return ids | {name: encode(text) for name, encode in more.items()}
 
     def _known(self, tokens: Any, hypotheses: Hypotheses, text: Any) -> Any:
         """Replace unknown tokens by those of the source most attended to.
@@ -162,11 +157,8 @@ class Predictor(tf.Module):
             hypotheses: Of which they are.
             text: (N,), the sources.
         """
-        source = self.source.tokenize(text).to_tensor()  # (N, S)
         looked_at = tf.argmax(hypotheses.alignments, axis=-1)  # (N, K, L)
-        # A source of nothing has padding to look at only.
-        source = tf.pad(source, [[0, 0], [0, 1]])
-        copied = tf.gather(source, looked_at, batch_dims=1)  # (N, K, L)
+        copied = tokens_at(looked_at, self.source, text)
         unknown = self.target.is_unknown(hypotheses.ids)
         # What comes after the end is no token.
         return tf.where(unknown & (tokens != ""), copied, tokens)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -187,6 +187,15 @@ class Vocabulary(tf.Module):
         ids = tf.convert_to_tensor(ids)
         last = len(_SPECIALS) + len(self.tokens)
         return (ids == UNKNOWN_ID) | (ids >= last)
+
+    @property
+    def more(self) -> dict[str, Callable[[Any], tf.RaggedTensor]]:
+        """What texts hold besides tokens, as inputs of a model have it.
+
+        By the name of the input what turns texts (B,) into its ids; of this
+        class nothing.
+        """
+        return {}
 
     @property
     def has_subwords(self) -> bool:
