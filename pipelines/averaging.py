@@ -6,6 +6,7 @@ from keras_recurrent.models import Seq2Seq
 from keras_recurrent.pipelines.checkpoints import (
     checkpoint_path,
     load_weights,
+    save_model,
 )
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import averaged_epochs, best_epoch
@@ -52,8 +53,7 @@ def average_epochs(
     loss = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
     if not is_chief:
         return
-    with whole_file(run.model) as draft:
-        model.save(draft)
+    save_model(run, model)
     # Last: whoever finds it knows that the model is the mean.
     with whole_file(run.average) as draft:
         draft.write_text(

@@ -1,12 +1,14 @@
 """What a training goes on from: weights, optimizer, random state, position."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
 import keras
+import tensorflow as tf
 
 from keras_recurrent.pipelines.files import check_space, whole_file
 from keras_recurrent.pipelines.run import Run, RunError
@@ -36,7 +38,7 @@ def save_checkpoint(run: Run, model: keras.Model, position: Position) -> Path:
     Keras's `save_weights` leaves out the states of random generators; these,
     and the position, are in the same file.
     """
-    check_space(run.folder, size_of(model))
+    _check_space(run, model)
     path = checkpoint_path(run, position.epochs, position.batches)
     kept = {
         **position._asdict(),
@@ -68,11 +70,13 @@ def load_checkpoint(model: keras.Model, path: Path) -> Position:
 def load_weights(model: keras.Model, path: Path) -> None:
     """Load weights, those of the optimizer too, of a checkpoint or a model.
 
+    Args:
+        model: its optimizer is built.
+        path: of the file.
+
     Raises:
         RunError: the file is damaged.
     """
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
     try:
         model.load_weights(path)
     except Exception as error:  # h5py and zipfile raise many kinds
@@ -101,11 +105,24 @@ def epochs_of(path: Path) -> int:
     return _numbers(path)[0]
 
 
-def size_of(model: keras.Model) -> int:
-    """Return how many bytes a file of a model may have, at most about."""
-    variables = model.variables + model.optimizer.variables
-    total = sum(v.numpy().nbytes for v in variables)
-    return int(1.1 * total) + _OVERHEAD
+def save_model(run: Run, model: keras.Model) -> None:
+    """Write the model of a run, as a whole file or none.
+
+    Raises:
+        OSError: there is no room.
+    """
+    _check_space(run, model)
+    with whole_file(run.model) as draft:
+        model.save(draft)
+
+
+def _check_space(run: Run, model: keras.Model) -> None:
+    """Refuse to write what a model and its optimizer have, without room."""
+    total = sum(
+        math.prod(v.shape) * tf.as_dtype(v.dtype).size
+        for v in model.variables + model.optimizer.variables
+    )
+    check_space(run.folder, int(1.1 * total) + _OVERHEAD)
 
 
 def _numbers(path: Path) -> tuple[int, int]:

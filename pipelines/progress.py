@@ -17,9 +17,9 @@ from keras_recurrent.pipelines.checkpoints import (
     load_checkpoint,
     load_weights,
     save_checkpoint,
-    size_of,
+    save_model,
 )
-from keras_recurrent.pipelines.files import check_space, whole_file
+from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.history import (
     averaged_epochs,
     best_epoch,
@@ -147,9 +147,8 @@ class KeepProgress(keras.callbacks.Callback):
         if best_value([metrics], config) < best_value(history, config):
             # The model is that of one epoch again.
             run.average.unlink(missing_ok=True)
-            check_space(run.folder, size_of(self.model))
-            with averages_in_place(self.model), whole_file(run.model) as draft:
-                self.model.save(draft)
+            with averages_in_place(self.model):
+                save_model(run, self.model)
         save_checkpoint(run, self.model, Position(epoch + 1))
         took = round(time.perf_counter() - self.began, 1)
         history.append(

@@ -203,6 +203,8 @@ def _fit(
     with workers.strategy.scope():
         model = build_model(run.recipe.model, *sizes_of(vocabularies))
         compile_model(model, config, total)
+        # Checkpoints have what it keeps, too.
+        model.optimizer.build(model.trainable_variables)
     pairs = splits.pairs["validation"]
     shown, decoding = [], []
     if workers.is_chief:
@@ -213,13 +215,10 @@ def _fit(
         if config.best_by != "loss":
             decoding = [DecodeValidation(run.recipe, vocabularies, pairs)]
     validation = workers.batches(validation)
-    while True:
-        with workers.strategy.scope():  # makes what the optimizer keeps
-            position = restore(run, model)
+    while not workers.chief_says(is_finished(run.history(), config)):
+        position = restore(run, model)
         workers.check_same(position.epochs, "Epochs done")
         workers.check_same(position.batches, "Batches done of the next epoch")
-        if workers.chief_says(is_finished(run.history(), config)):
-            break
         rest, epochs = batches, config.epochs
         if position.batches:
             # Of the epoch that was interrupted; then come the others.
