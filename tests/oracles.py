@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -39,6 +40,19 @@ def uneven_loss(outputs: Any, speed: float = 3.0) -> Any:
         tf.reduce_sum(tf.sin(speed * tf.cast(y, tf.float32)))
         for y in tf.nest.flatten(outputs)
     )
+
+
+def arrays_of(file: Any) -> dict[str, np.ndarray]:
+    """All numbers in a file of weights, by an independent reader: h5py."""
+    found = {}
+
+    def keep(name: str, value: Any) -> None:
+        if isinstance(value, h5py.Dataset):
+            found[name] = value[()]
+
+    with h5py.File(file) as opened:
+        opened.visititems(keep)
+    return found
 
 
 def thorough(*values: Any) -> Any:

@@ -5,7 +5,6 @@ import json
 import shutil
 import zipfile
 
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from keras_recurrent.pipelines.recipe import Recipe, load_recipe
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.splits import load_splits
 from keras_recurrent.pipelines.training import train
+from tests.oracles import arrays_of
 
 # So fast that not every epoch is better than the one before.
 SETTINGS = [
@@ -38,15 +38,11 @@ def with_epochs(run, epochs):
 
 def arrays(file):
     """By name, of a file of Keras, those of the optimizer left out."""
-    found = {}
-
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset) and not name.startswith("optimizer"):
-            found[name] = item[()]
-
-    with h5py.File(file) as opened:
-        opened.visititems(visit)
-    return found
+    return {
+        name: value
+        for name, value in arrays_of(file).items()
+        if not name.startswith("optimizer")
+    }
 
 
 def weights_of_model(run):

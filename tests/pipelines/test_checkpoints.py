@@ -12,7 +12,7 @@ from keras_recurrent.pipelines.progress import KeepProgress
 from keras_recurrent.pipelines.recipe import load_recipe
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.training import train
-from tests.oracles import thorough
+from tests.oracles import arrays_of, thorough
 
 STEPS = 6  # Batches of an epoch: 96 words, 16 per batch.
 OPTIONS = (
@@ -41,19 +41,6 @@ def whole(letters, tmp_path_factory):
     run = make(letters, tmp_path_factory.mktemp("runs") / "whole")
     assert train(run)
     return run
-
-
-def arrays_of(path):
-    """All numbers in a file, read by h5py: weights, optimizer, averages."""
-    found = {}
-
-    def visit(name, value):
-        if isinstance(value, h5py.Dataset):
-            found[name] = value[()]
-
-    with h5py.File(path) as file:
-        file.visititems(visit)
-    return found
 
 
 def assert_same(run, whole):

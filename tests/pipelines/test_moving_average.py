@@ -1,6 +1,5 @@
 """Moving averages of weights are what is validated and saved."""
 
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from keras_recurrent.pipelines.recipe import (
 )
 from keras_recurrent.pipelines.run import Run
 from keras_recurrent.pipelines.training import train
+from tests.oracles import arrays_of
 
 EMA = 0.8
 # One batch an epoch, whose order does not matter then.
@@ -190,16 +190,7 @@ def test_nothing_is_swapped_without_averages():
 
 def of_checkpoint(run, epoch):
     """All numbers of a checkpoint, by their names."""
-    found = {}
-    with h5py.File(run.checkpoints / f"{epoch}.weights.h5") as file:
-        file.visititems(
-            lambda name, item: (
-                found.update({name: item[()]})
-                if isinstance(item, h5py.Dataset)
-                else None
-            )
-        )
-    return found
+    return arrays_of(run.checkpoints / f"{epoch}.weights.h5")
 
 
 @pytest.mark.parametrize("lost", [False, True])

@@ -27,7 +27,7 @@ from keras_recurrent.pipelines.recipe import (
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.splits import load_splits
 from keras_recurrent.pipelines.training import train
-from tests.oracles import thorough
+from tests.oracles import arrays_of, thorough
 
 STEPS = 20  # per epoch: 320 words, 16 per batch
 SHORT_STEPS = 4  # of 64 words
@@ -217,16 +217,7 @@ def test_more_epochs_go_on_where_the_last_one_ended(
 
     monkeypatch.setattr(KeepProgress, "on_train_begin", spy)
     assert train(run)
-    # An independent reader of the file: h5py.
-    kept = {}
-    with h5py.File(finished.checkpoints / "2.weights.h5") as file:
-        file.visititems(
-            lambda name, x: (
-                kept.update({name: x[()]})
-                if isinstance(x, h5py.Dataset)
-                else None
-            )
-        )
+    kept = arrays_of(finished.checkpoints / "2.weights.h5")
     assert steps == [2 * SHORT_STEPS]
     assert sorted(x.tobytes() for x in kept.values()) == sorted(weights)
 

@@ -7,13 +7,13 @@ in it.
 import json
 import time
 
-import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_recurrent.pipelines.run import RunError
 from keras_recurrent.pipelines.workers import Workers
+from tests.oracles import arrays_of
 from tests.workers import cluster, start
 
 # SGD, as Adam makes of a rounding error of a small gradient a large one; with
@@ -34,6 +34,7 @@ import tensorflow as tf
 from keras_recurrent.pipelines.recipe import load_recipe
 from keras_recurrent.pipelines.run import Run
 from keras_recurrent.pipelines.training import train
+from tests.oracles import arrays_of
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
@@ -73,15 +74,7 @@ def end(processes, folder):
 def weights(folder):
     """All numbers of the last checkpoint, those of the optimizer too."""
     (path,) = (folder / "checkpoints").glob("2.weights.h5")
-    found = {}
-
-    def keep(name, item):
-        if isinstance(item, h5py.Dataset):
-            found[name] = item[()]
-
-    with h5py.File(path) as file:
-        file.visititems(keep)
-    return found
+    return arrays_of(path)
 
 
 def assert_equal(folder, expected):
