@@ -3,7 +3,7 @@
 import os
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Before anything imports TensorFlow.
@@ -18,6 +18,8 @@ from tests.workers import free_port
 # `make test-thorough` names it; see `tried` in `oracles.py`.
 settings.register_profile("thorough", deadline=None)
 
+_CORES = "keras_recurrent.layers.ops.side_by_side.available_cores"
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_core() -> Iterator[None]:
@@ -27,8 +29,14 @@ def one_core() -> Iterator[None]:
     so much smaller. Tests of that have a number of their own.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("os.cpu_count", lambda: 1)
+        patch.setattr(_CORES, lambda: 1)
         yield
+
+
+@pytest.fixture
+def have_cores(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """As if there were so many cores."""
+    return lambda cores: monkeypatch.setattr(_CORES, lambda: cores)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -72,13 +72,23 @@ def sizes_of_parts(sequence: Any) -> list[Any]:
     ):
         return [rows]
     cores = tf.config.threading.get_intra_op_parallelism_threads()
-    parts = cores or os.cpu_count() or 1
+    parts = cores or available_cores()
     if rows is None:
         rows, parts = tf.shape(sequence)[1], min(parts, _MOST_LOOPS)
     else:
         parts = max(1, min(parts, rows // _ROWS_PER_LOOP))
     ends = [rows * part // parts for part in range(parts + 1)]
     return [stop - start for start, stop in zip(ends, ends[1:], strict=False)]
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use, as TensorFlow does.
+
+    A container, or Slurm, may give it fewer than the machine has.
+    """
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def cut(whole: Any, sizes: list[Any], axis: int) -> list[Any]:

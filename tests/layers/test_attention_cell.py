@@ -274,13 +274,13 @@ RUNS += [
 
 @pytest.mark.parametrize(("query", "input_feeding", "other", "known"), RUNS)
 def test_gradients_of_a_run_are_those_of_the_steps(
-    query, input_feeding, other, known, seed, monkeypatch
+    query, input_feeding, other, known, seed, have_cores
 ):
     """With sizes known to the graph the loops are compiled.
 
     With sizes unknown, there are two loops side by side.
     """
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    have_cores(2)
     options = {"cells": lambda: [GRUCell(U)]} | OTHERS[other]
     for part in ("cells", "attention"):
         if part in options:

@@ -207,10 +207,10 @@ def functional(case: Case, layer: keras.Layer, masked: bool) -> keras.Model:
 @ALL_CASES
 @PLAIN_AND_MASKED
 def test_graph_and_xla_agree_with_eager(
-    case: Case, masked: bool, monkeypatch: pytest.MonkeyPatch
+    case: Case, masked: bool, have_cores: Callable[[int], None]
 ) -> None:
     # In the graph that does not know the batch, two loops side by side.
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    have_cores(2)
     layer, arguments = case.make(), data(case, masked)
     expected = run(layer, arguments)
     unknown = tf.function(

@@ -15,8 +15,8 @@ def loops_of(layer, rows=None):
 
 
 @pytest.fixture
-def many_cores(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
+def many_cores(have_cores):
+    have_cores(64)
 
 
 def test_loops_side_by_side_have_a_bound(many_cores):

@@ -197,9 +197,9 @@ def with_dropout(cell, rows=B, mask=None):
 
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("name", ["lstm", "every_feature"])
-def test_parts_of_the_batch_run_side_by_side(name, known, monkeypatch):
+def test_parts_of_the_batch_run_side_by_side(name, known, have_cores):
     """Of unequal size, with all that there is to cut."""
-    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    have_cores(3)
     rows = 25
     cell, inputs, states, mask = make(name, rows)
     dropped, expected = with_dropout(cell, rows, mask)

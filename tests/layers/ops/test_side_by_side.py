@@ -1,19 +1,23 @@
 """Parts of a batch, cut and joined."""
 
+import os
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_recurrent.layers.ops.side_by_side import (
+    available_cores,
     one_loop,
     side_by_side,
     sizes_of_parts,
 )
 
 
-def in_graph(rows, cores, monkeypatch, static=True):
+def in_graph(rows, cores, have_cores, static=True):
     """The sizes of the parts, as a graph has them."""
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    have_cores(cores)
     spec = tf.TensorSpec((5, rows if static else None, 2))
     found = []
 
@@ -33,24 +37,35 @@ def in_graph(rows, cores, monkeypatch, static=True):
     [(64, 1, 1), (64, 4, 4), (7, 4, 1), (17, 4, 2), (1000, 64, 64)],
 )
 def test_a_loop_for_each_core_with_eight_rows_or_more(
-    rows, cores, parts, monkeypatch
+    rows, cores, parts, have_cores
 ):
-    assert in_graph(rows, cores, monkeypatch) == parts
+    assert in_graph(rows, cores, have_cores) == parts
 
 
-def test_at_most_sixteen_for_any_number_of_rows(monkeypatch):
-    assert in_graph(100, 64, monkeypatch, static=False) == 16
+def test_at_most_sixteen_for_any_number_of_rows(have_cores):
+    assert in_graph(100, 64, have_cores, static=False) == 16
 
 
-def test_one_loop_where_asked_for_and_eagerly(monkeypatch):
+@pytest.mark.skipif(sys.platform != "linux", reason="tells of no such cores")
+def test_cores_are_those_that_the_process_may_use():
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert available_cores() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert available_cores() == len(allowed)
+
+
+def test_one_loop_where_asked_for_and_eagerly(have_cores):
     with one_loop():
-        assert in_graph(64, 4, monkeypatch) == 1
+        assert in_graph(64, 4, have_cores) == 1
     assert sizes_of_parts(tf.zeros((5, 64, 2))) == [64]
 
 
-def test_nested_structures_come_back_whole(monkeypatch):
+def test_nested_structures_come_back_whole(have_cores):
     """With `None` among them, and axes of time and batch."""
-    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    have_cores(3)
     over_time = {"x": tf.reshape(tf.range(5 * 25 * 2), (5, 25, 2)), "z": None}
     batch = [tf.range(25), None]
     pieces = []
