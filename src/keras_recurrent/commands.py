@@ -3,6 +3,7 @@
 Longer than other files: a function for each command.
 """
 
+import gc
 import gzip
 import json
 import os
@@ -313,14 +314,21 @@ def _open_others(folders: Sequence[Path]) -> list[Any]:
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow without the notices that it writes to stderr."""
+    """Import TensorFlow without the notices that it writes to stderr.
+
+    And without looking for garbage on the way: it makes none, but half a
+    million objects, which are looked through again and again otherwise.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     stderr = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         # TensorFlow 2.21 writes some before it reads the level above.
         os.dup2(nowhere.fileno(), 2)
+    gc.disable()
     try:
         import tensorflow  # noqa: F401
     finally:
+        gc.freeze()
+        gc.enable()
         os.dup2(stderr, 2)
         os.close(stderr)
