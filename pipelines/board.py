@@ -1,7 +1,9 @@
 """What TensorBoard shows of a training besides its numbers."""
 
 import html
+import math
 import re
+import time
 import warnings
 from typing import Any
 
@@ -23,16 +25,20 @@ _EXAMPLES, _PICTURES = 8, 4
 # Of long sentences the beginning is drawn, of wide layers the first units.
 _TOKENS, _UNITS = 50, 64
 _DPI = 80
+# Between the ends of two epochs that are shown. All of it takes 0.6 s, which is
+# much of an epoch of some thousand words.
+_SECONDS = 20
 
 
 class Board(keras.callbacks.Callback):
-    """Writes after each epoch what a few validation sources became.
+    """Writes after an epoch what a few validation sources became.
 
-    For TensorBoard, to `examples` in the events of the run: `examples`, the
-    sources, references and hypotheses, decoded as the recipe says; of the first
-    four `attention/1` to `attention/4`; and of the first `gates`, what the
-    gates of the first layer of the encoder did as it read forward, unless its
-    cell has none.
+    After the first and the last one, and of those between after one in every
+    20 seconds. For TensorBoard, to `examples` in the events of the run:
+    `examples`, the sources, references and hypotheses, decoded as the recipe
+    says; of the first four `attention/1` to `attention/4`; and of the first
+    `gates`, what the gates of the first layer of the encoder did as it read
+    forward, unless its cell has none.
 
     Args:
         run: Where it goes; its recipe says how to decode.
@@ -61,12 +67,18 @@ class Board(keras.callbacks.Callback):
         self.tokens = [[t.decode() for t in row] for row in tokens.to_list()]
 
     def on_train_begin(self, logs: Any = None) -> None:
+        self.shown = -math.inf
         self.writer = tf.summary.create_file_writer(str(self.folder))
         self.predictor = Predictor(
             self.model, *self.vocabularies, self.decoding
         )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        now = time.monotonic()
+        is_last = epoch + 1 == self.params["epochs"]
+        if now - self.shown < _SECONDS and not is_last:
+            return
+        self.shown = now
         # As Keras's callback counts, and with what is validated and saved.
         with self.writer.as_default(epoch), averages_in_place(self.model):
             self._write_examples()

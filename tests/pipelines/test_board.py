@@ -39,7 +39,10 @@ def written(folder):
 
 @pytest.fixture
 def made(trained, tmp_path, monkeypatch):
-    """A board of a trained model, and what it has drawn."""
+    """A board of a trained model, and what it has drawn of three quick epochs.
+
+    The second one ends too soon after the first to be drawn.
+    """
     run = Run.open(trained)
     predictor = load_predictor(run)
     drawn = []
@@ -58,8 +61,9 @@ def made(trained, tmp_path, monkeypatch):
     other = Run(tmp_path, run.recipe)
     one = Board(other, vocabularies, pairs)
     one.set_model(predictor.model)
+    one.set_params({"epochs": 3})
     one.on_train_begin()
-    for epoch in (0, 1):
+    for epoch in range(3):
         one.on_epoch_end(epoch)
     one.on_train_end()
     return predictor, written(other.events / "examples"), drawn
@@ -73,9 +77,30 @@ def test_texts_stand_beside_their_references(made, letters):
     expected = ["source", "reference", "hypothesis"]
     for pair, hypothesis in zip(pairs, hypotheses.numpy(), strict=True):
         expected += [*pair, hypothesis.decode()]
-    assert [step for step, _ in events["examples"]] == [0, 1]
+    assert [step for step, _ in events["examples"]] == [0, 2]
     for _, table in events["examples"]:
         assert cells_of(text_array_to_html(table, True)) == expected
+
+
+def test_the_next_epoch_is_shown_when_some_time_has_gone_by(
+    trained, tmp_path, monkeypatch
+):
+    run = Run.open(trained)
+    one = Board(
+        Run(tmp_path, run.recipe),
+        load_vocabularies(run),
+        load_pairs(run.recipe.data, "validation"),
+    )
+    one.set_model(load_predictor(run).model)
+    one.set_params({"epochs": 9})
+    one.on_train_begin()
+    seconds = [100, 119, 120, 121, 141]
+    monkeypatch.setattr(board.time, "monotonic", iter(seconds).__next__)
+    for epoch, _ in enumerate(seconds):
+        one.on_epoch_end(epoch)
+    one.on_train_end()
+    examples = written(tmp_path / "events" / "examples")["examples"]
+    assert [step for step, _ in examples] == [0, 2, 4]
 
 
 def test_pictures_show_where_the_model_looked(made, letters):
@@ -140,6 +165,7 @@ def test_a_cell_without_gates_has_no_picture_of_them(
         tf.data.Dataset.from_tensor_slices(texts),
     )
     one.set_model(build_model(config, *map(len, vocabularies)))
+    one.set_params({"epochs": 1})
     one.on_train_begin()
     one.on_epoch_end(0)
     one.on_train_end()
