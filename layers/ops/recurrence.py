@@ -9,6 +9,10 @@ from keras_recurrent.layers.ops.known_shape import known_shape
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
 
+# Time steps of one turn of the loop. A turn costs as much as some operations of
+# a step, and so does all that a graph has more of for each of these.
+_STEPS = 8
+
 
 def recurrence(
     step: Step,
@@ -30,7 +34,8 @@ def recurrence(
     sentence does not depend on its padding, wherever that stands.
 
     All shapes are fixed before the loop starts and the number of iterations
-    is bounded, so the loop and its gradient compile under XLA.
+    is bounded, so the loop and its gradient compile under XLA. Several time
+    steps are one turn of it; another loop takes those that are left.
 
     Args:
         step: Maps the inputs of one time step (B, …) and the states to the
@@ -80,13 +85,28 @@ def recurrence(
 
     before = outputs if is_repeated else ()
     loop = (tf.constant(0), output_arrays, before, states)
+    known = static_time if static_time is not None else time
+
+    def turns(loop: tuple, steps: int, count: Any) -> tuple:
+        def turn(*loop: Any) -> tuple:
+            for _ in range(steps):
+                loop = body(*loop)
+            return loop
+
+        end = loop[0] + steps * count
+        return tf.while_loop(
+            lambda t, *_: t < end, turn, loop, maximum_iterations=count
+        )
+
     if unroll:
         for _ in range(static_time):
             loop = body(*loop)
+    elif tf.executing_eagerly():
+        loop = turns(loop, 1, time)
     else:
-        loop = tf.while_loop(
-            lambda t, *_: t < time, body, loop, maximum_iterations=time
-        )
+        for steps, count in ((_STEPS, known // _STEPS), (1, known % _STEPS)):
+            if tf.is_tensor(count) or count:
+                loop = turns(loop, steps, count)
     _, output_arrays, _, states = loop
 
     def found(array: Any, value: Any) -> Any:

@@ -4,6 +4,7 @@ Tests `known_shape.py`.
 """
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +62,47 @@ def test_any_mask(mask, zeros, unroll, sequences):
     np.testing.assert_allclose(found["output"], expected, atol=1e-5)
     np.testing.assert_allclose(totals, states[0], atol=1e-5)
     np.testing.assert_allclose(counts, states[1])
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("time", [1, 8, 16, 21])
+def test_any_number_of_turns(time, known):
+    """In a graph, where several steps are a turn of the loop."""
+    rng = np.random.default_rng(time)
+    x = rng.normal(size=(time, B, D)).astype("float32")
+    mask = rng.random((time, B)) < 0.7
+    steps = time if known else None
+    loops = []
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((steps, B, D)),
+            tf.TensorSpec((steps, B), tf.bool),
+        ],
+        autograph=False,
+    )
+    def run(x, mask):
+        states = tf.zeros((B, D)), tf.zeros((B, 1))
+        before = {"output": tf.fill((B, D), 7.0)}
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            found, states = recurrence(step, x, states, before, mask)
+            total = tf.reduce_sum(states[0])
+        operations = tf.compat.v1.get_default_graph().get_operations()
+        loops.append(sum("While" in one.type for one in operations))
+        return found["output"], states, tape.gradient(total, x)
+
+    found, states, gradient = run(x, mask)
+    outputs, *expected = in_python(x, mask, zeros=False)
+    np.testing.assert_allclose(found, outputs, atol=1e-5)
+    np.testing.assert_allclose(states[0], expected[0], atol=1e-5)
+    np.testing.assert_allclose(states[1], expected[1])
+    # Half of what there was is kept at each later step that counts.
+    later = mask[::-1].cumsum(axis=0)[::-1] - mask
+    np.testing.assert_allclose(
+        gradient, np.repeat((mask * 0.5**later)[..., None], D, 2), atol=1e-6
+    )
+    assert loops == [{1: 1, 8: 1, 16: 1, 21: 2}[time] if known else 2]
 
 
 def test_no_time_steps():
