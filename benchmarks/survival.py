@@ -1,11 +1,13 @@
-"""Does a training survive being killed? And what do its checkpoints cost?
+"""Does a training survive being killed?
 
     make bench-survival
 
 A small model is trained by the command, once without interruption and then
-again and again with `kill -9` at random moments, while it trains, validates or
-writes, until it has been killed so many times; each run that is finished must
-have the same weights, bit by bit, and the same history. Searches are killed in
+again and again, killed until it has been killed so many times: every second
+time by `kill -9` at a random moment, while it trains, validates or writes, and
+every other time around the moment when it writes a file of a random kind (see
+`survival_worker.py`). Each run that is finished must have the same weights, bit
+by bit, and the same history. Searches, at random and by Hyperband, are killed in
 the same way, and must end with the same results.
 
     python benchmarks/survival.py [--kills 50] [--seed 0]
@@ -14,14 +16,14 @@ the same way, and must end with the same results.
 import argparse
 import csv
 import json
-import os
 import random
+import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +49,30 @@ training:
 evaluation: {resamples: 0}
 tuning:
   max_trials: 4
+  epochs: 3
   steps_per_epoch: 10
-  space: {cell: [gru, lstm], units: [8, 16]}
+  space: {cell: [gru, lstm], units: [8, 12, 16, 20]}
 """
+# What the commands write, part of the paths.
+WRITTEN = {
+    "train": (
+        "checkpoints",
+        "model.keras",
+        "metrics.jsonl",
+        "training.png",
+        "vocabulary.txt",
+        "fingerprint.json",
+    ),
+    "tune": (
+        "oracle.json",
+        "trial.json",
+        "tuner0.json",
+        "build_config.json",
+        "results.csv",
+        "best.yaml",
+    ),
+}
+WORKER = Path(__file__).with_name("survival_worker.py")
 # Of a history, what is the same each time.
 MEASURED = ("tokens_per_second", "seconds")
 
@@ -69,42 +92,64 @@ def write_task(folder: Path) -> Path:
     return recipe
 
 
-def command(name: str, recipe: Path, run: Path) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "keras_recurrent",
-        name,
-        str(recipe),
-        "--run",
-        str(run),
-    ]
+def arguments_of(command: str, recipe: Path, run: Path) -> list[str]:
+    name, *overrides = command.split()
+    return [name, str(recipe), *overrides, "--run", str(run)]
 
 
-def finish(name: str, recipe: Path, run: Path) -> float:
+def finish(command: str, recipe: Path, run: Path) -> float:
     """Run a command to its end; return how long it took."""
     began = time.perf_counter()
-    subprocess.run(command(name, recipe, run), check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "keras_recurrent"]
+        + arguments_of(command, recipe, run),
+        check=True,
+        capture_output=True,
+    )
     return time.perf_counter() - began
 
 
-def killed(name: str, recipe: Path, run: Path, after: float) -> bool:
-    """Kill a command after so many seconds; False if it ended before."""
-    process = subprocess.Popen(
-        command(name, recipe, run),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+def killed(process: subprocess.Popen, after: float | None) -> bool:
+    """Kill a process after so many seconds; False if it ended before.
+
+    Without a time, it kills itself.
+    """
     try:
         process.wait(after)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
-        return True
-    if process.returncode:
+    if process.returncode > 0:
         raise SystemExit(process.stderr.read().decode())
-    return False
+    return process.returncode < 0
+
+
+def kill(
+    command: str, recipe: Path, run: Path, took: float, draw: random.Random
+) -> list[str]:
+    """Kill a command once; return what it was writing at that moment.
+
+    Nothing if it ended before.
+    """
+    starter = ["-m", "keras_recurrent"]
+    where, after = "at a random moment", draw.uniform(0.3 * took, took)
+    if draw.random() < 0.5:
+        file = draw.choice(WRITTEN[command.split()[0]])
+        where, after = f"around {file}", None
+        seconds = 10 ** draw.uniform(-5, -1.5)
+        starter = [str(WORKER), file, str(draw.randint(1, 6)), f"{seconds:.6f}"]
+    process = subprocess.Popen(
+        [sys.executable, *starter, *arguments_of(command, recipe, run)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    if not killed(process, after):
+        return []
+    # What was being written is there as a draft of that process.
+    prefix = f".draft-{process.pid}-"
+    drafts = [path.name for path in run.rglob(f"{prefix}*")]
+    what = [re.sub(r"\d.*\.w", "*.w", x.removeprefix(prefix)) for x in drafts]
+    return [f"{where}: {', '.join(what) or 'nothing half written'}"]
 
 
 def results_of_training(run: Path) -> dict[str, Any]:
@@ -149,31 +194,37 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
 
 
 def survive(
-    name: str, recipe: Path, folder: Path, kills: int, draw: random.Random
+    command: str, recipe: Path, folder: Path, kills: int, draw: random.Random
 ) -> None:
+    name = command.split()[0]
     results = {"train": results_of_training, "tune": results_of_search}[name]
-    whole = folder / f"whole-{name}"
-    took = finish(name, recipe, whole)
+    whole = folder / "whole"
+    took = finish(command, recipe, whole)
     expected = results(whole)
-    print(f"{name}: {took:.0f} s without interruption", flush=True)
-    done = runs = different = 0
-    while done < kills:
-        run = folder / f"{name}-{runs}"
+    shutil.rmtree(whole)
+    print(f"{command}: {took:.0f} s without interruption", flush=True)
+    hits: Counter[str] = Counter()
+    runs = different = 0
+    while hits.total() < kills:
+        run = folder / f"run-{runs}"
         # A run that needs so long to start has to be let go on at times.
-        while done < kills and killed(
-            name, recipe, run, draw.uniform(0.3 * took, took)
-        ):
-            done += 1
-        finish(name, recipe, run)
+        while hits.total() < kills:
+            hit = kill(command, recipe, run, took, draw)
+            if not hit:
+                break
+            hits.update(hit)
+        finish(command, recipe, run)
         wrong = differing(results(run), expected)
         different += bool(wrong)
         runs += 1
         print(
-            f"{name}: {done} kills, {runs} runs, {different} of them different "
-            f"{wrong[:3]}",
+            f"{command}: {hits.total()} kills, {runs} runs, {different} of "
+            f"them different {wrong[:3]}",
             flush=True,
         )
         shutil.rmtree(run)
+    for where, count in sorted(hits.items()):
+        print(f"{count:4} {where}", flush=True)
 
 
 def main() -> None:
@@ -182,11 +233,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     draw = random.Random(arguments.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        recipe = write_task(Path(folder))
-        searches = arguments.kills // 5
-        survive("train", recipe, Path(folder), arguments.kills, draw)
-        survive("tune", recipe, Path(folder), searches, draw)
+    searches = arguments.kills // 5
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        recipe = write_task(folder)
+        survive("train", recipe, folder, arguments.kills, draw)
+        survive("tune", recipe, folder, searches, draw)
+        hyperband = "tune tuning.algorithm=hyperband"
+        survive(hyperband, recipe, folder, searches, draw)
 
 
 if __name__ == "__main__":

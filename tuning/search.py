@@ -1,7 +1,6 @@
 """Trying many choices of hyperparameters and keeping the best."""
 
 import csv
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +25,11 @@ from keras_recurrent.pipelines.training import (
     sizes_of,
 )
 from keras_recurrent.tuning.hypermodel import Seq2SeqHyperModel
+from keras_recurrent.tuning.kept_files import (
+    check_files,
+    has_begun,
+    whole_files,
+)
 from keras_recurrent.tuning.space import space
 
 _OBJECTIVE = "val_loss"
@@ -138,11 +142,11 @@ def _check_epochs(run: Run, results: Sequence[TrialResult]) -> None:
 def _search(run: Run) -> list[Any]:
     """Try what was not tried before; return all trials, best first."""
     recipe, config = run.recipe, run.recipe.tuning
-    begun = (run.search / "oracle.json").exists()
+    begun = has_begun(run.search)
     if begun:
         run.search_origin.check(recipe)
     run.search_origin.keep(recipe, data_fingerprint(recipe), begun)
-    _check_files(run.search)
+    check_files(run.search)
     splits = load_splits(recipe)
     vocabularies = build_vocabularies(recipe, splits.pairs["train"])
     splits, lengths = within_limits(recipe, vocabularies, splits)
@@ -164,26 +168,16 @@ def _search(run: Run) -> list[Any]:
         steps and steps * config.epochs,
     )
     tuner = _tuner(run, hypermodel)
-    tuner.search(
-        train if config.steps_per_epoch is None else train.repeat(),
-        steps_per_epoch=config.steps_per_epoch,
-        validation_data=validation,
-        epochs=config.epochs,
-        shuffle=False,
-        verbose=0,
-    )
+    with whole_files():
+        tuner.search(
+            train if config.steps_per_epoch is None else train.repeat(),
+            steps_per_epoch=config.steps_per_epoch,
+            validation_data=validation,
+            epochs=config.epochs,
+            shuffle=False,
+            verbose=0,
+        )
     return sorted(tuner.oracle.trials.values(), key=_order)
-
-
-def _check_files(search: Path) -> None:
-    """Check what KerasTuner keeps, and writes in place."""
-    for path in search.rglob("*.json"):
-        try:
-            json.loads(path.read_bytes())
-        except ValueError:
-            raise RunError(
-                f"{path}: damaged. To search anew, remove {search}"
-            ) from None
 
 
 def _tuner(run: Run, hypermodel: Seq2SeqHyperModel) -> kt.Tuner:
