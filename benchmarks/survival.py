@@ -7,8 +7,8 @@ again and again, killed until it has been killed so many times: every second
 time by `kill -9` at a random moment, while it trains, validates or writes, and
 every other time around the moment when it writes a file of a random kind (see
 `survival_worker.py`). Each run that is finished must have the same weights, bit
-by bit, and the same history. Searches, at random and by Hyperband, are killed in
-the same way, and must end with the same results.
+by bit, and the same history. Searches, at random and by Hyperband, are killed
+in the same way, and must end with the same results.
 
     python benchmarks/survival.py [--kills 50] [--seed 0]
 """
