@@ -620,8 +620,8 @@ class TrainingConfig(Section):
     strategy: Literal[
         "auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu"
     ] = "auto"
-    """What trains, which of searches only one device does: `mirrored` all GPUs
-    of a machine, `multi_worker` the machines of `TF_CONFIG` or of Slurm, see
+    """What trains, and searches: `mirrored` all GPUs of a machine,
+    `multi_worker` (no searches) the machines of `TF_CONFIG` or of Slurm, see
     `docs/many-machines.md`. Batches are parted among them, so the results are
     the same. `auto` takes what there is, and Slurm if told to."""
     data_service: str | None = None

@@ -28,9 +28,7 @@ def make_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
         RecipeError: there are no such devices, `TF_CONFIG` is none, or another
             key of the recipe does not go with several replicas.
     """
-    name: str = config.strategy
-    if name == "auto":
-        name = _best()
+    name = _name(config)
     try:
         strategy = _STRATEGIES[name]()
     except RuntimeError as error:
@@ -40,6 +38,26 @@ def make_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
     if replicas > 1:
         _check_replicas(config, name, replicas)
     return strategy
+
+
+def check_one_machine(config: TrainingConfig) -> None:
+    """Refuse several machines where only those of one can train together.
+
+    Raises:
+        RecipeError: the recipe asks for them, or `TF_CONFIG` has some.
+    """
+    name = _name(config)
+    if name == "multi_worker":
+        raise _refused(
+            name,
+            "a search trains on one machine (strategies cpu, gpu, mirrored and "
+            "tpu); to several, KerasTuner gives a trial each, see "
+            "docs/many-machines.md",
+        )
+
+
+def _name(config: TrainingConfig) -> str:
+    return _best() if config.strategy == "auto" else config.strategy
 
 
 def _best() -> str:

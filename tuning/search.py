@@ -18,12 +18,17 @@ from keras_recurrent.pipelines.origin import say
 from keras_recurrent.pipelines.recipe import Recipe
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.pipelines.splits import load_splits, within_limits
+from keras_recurrent.pipelines.strategy import (
+    check_one_machine,
+    make_strategy,
+)
 from keras_recurrent.pipelines.training import (
     batches_in,
     data_fingerprint,
     load_batches,
     sizes_of,
 )
+from keras_recurrent.pipelines.workers import Workers
 from keras_recurrent.tuning.hypermodel import Seq2SeqHyperModel
 from keras_recurrent.tuning.kept_files import (
     check_files,
@@ -65,14 +70,18 @@ def tune(run: Run) -> list[TrialResult]:
         The results, best first and failed ones last.
 
     Raises:
+        RecipeError: there are no such devices as `training.strategy` asks
+            for, or it asks for several machines.
         RunError: there is nothing to search; the folder has a search with
             another recipe or other data, or another process at work; or no
             trial completed.
     """
     _check_space(run.recipe)
+    check_one_machine(run.recipe.training)
+    workers = Workers(make_strategy(run.recipe.training))
     run.origin.check_folder()
     with run.locked():
-        trials = _search(run)
+        trials = _search(run, workers)
         results = [_result(rank, trial) for rank, trial in enumerate(trials, 1)]
         with whole_file(run.search / "results.csv") as draft:
             _write_results(results, draft)
@@ -139,7 +148,7 @@ def _check_epochs(run: Run, results: Sequence[TrialResult]) -> None:
         )
 
 
-def _search(run: Run) -> list[Any]:
+def _search(run: Run, workers: Workers) -> list[Any]:
     """Try what was not tried before; return all trials, best first."""
     recipe, config = run.recipe, run.recipe.tuning
     begun = has_begun(run.search)
@@ -167,12 +176,14 @@ def _search(run: Run) -> list[Any]:
         number,
         steps and steps * config.epochs,
     )
-    tuner = _tuner(run, hypermodel)
+    tuner = _tuner(run, hypermodel, workers)
     with whole_files():
         tuner.search(
-            train if config.steps_per_epoch is None else train.repeat(),
+            workers.batches(
+                train if config.steps_per_epoch is None else train.repeat()
+            ),
             steps_per_epoch=config.steps_per_epoch,
-            validation_data=validation,
+            validation_data=workers.batches(validation),
             epochs=config.epochs,
             shuffle=False,
             verbose=0,
@@ -180,7 +191,9 @@ def _search(run: Run) -> list[Any]:
     return sorted(tuner.oracle.trials.values(), key=_order)
 
 
-def _tuner(run: Run, hypermodel: Seq2SeqHyperModel) -> kt.Tuner:
+def _tuner(
+    run: Run, hypermodel: Seq2SeqHyperModel, workers: Workers
+) -> kt.Tuner:
     """Make a tuner, or reload the one in the folder."""
     config = run.recipe.tuning
     common: dict[str, Any] = {
@@ -191,6 +204,7 @@ def _tuner(run: Run, hypermodel: Seq2SeqHyperModel) -> kt.Tuner:
         # Failures are shown in the table; they end nothing.
         "max_consecutive_failed_trials": 10**6,
         "executions_per_trial": 1,
+        "distribution_strategy": workers.strategy,
         "directory": run.search.parent,
         "project_name": run.search.name,
         "overwrite": False,

@@ -13,6 +13,7 @@ import tensorflow as tf
 from rich.console import Console
 
 from keras_recurrent.pipelines.recipe import load_recipe
+from keras_recurrent.pipelines.recipe_file import RecipeError
 from keras_recurrent.pipelines.run import Run, RunError
 from keras_recurrent.tuning import (
     Seq2SeqHyperModel,
@@ -22,9 +23,36 @@ from keras_recurrent.tuning import (
     tune,
 )
 from tests.oracles import thorough
+from tests.workers import cluster, start
 
 # Of NumPy, in KerasTuner's book-keeping.
 ALL_NAN = pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")
+# A search by two devices, which a process must have from its beginning.
+TWO_DEVICES = """
+import sys
+from pathlib import Path
+import tensorflow as tf
+from keras_recurrent.pipelines.recipe import load_recipe
+from keras_recurrent.pipelines.run import Run
+from keras_recurrent.tuning import hypermodel, tune
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    2 * [tf.config.LogicalDeviceConfiguration()],
+)
+recipe, folder, *overrides = sys.argv[1:]
+overrides.append("training.strategy=mirrored")
+compiled = hypermodel.compile_model
+
+def compile_model(*arguments):
+    searching.append(tf.distribute.get_strategy().num_replicas_in_sync)
+    compiled(*arguments)
+
+searching = []
+hypermodel.compile_model = compile_model
+tune(Run(Path(folder), load_recipe(recipe, overrides)))
+assert searching[-1] == 2
+"""
 ALL_FOUR = {("lstm", 4), ("lstm", 8), ("gru", 4), ("gru", 8)}
 
 
@@ -245,6 +273,59 @@ def test_one_process_at_a_time(make_run):
     with run.locked():
         with pytest.raises(RunError, match="another process"):
             tune(run)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        ("gpu", "training.strategy=gpu: TensorFlow sees no GPU"),
+        ("mirrored", "training.strategy=mirrored: it needs several GPUs"),
+        ("multi_worker", "multi_worker: a search trains on one machine"),
+        # The machines of a cluster are what there is.
+        ("auto", "multi_worker: a search trains on one machine"),
+    ],
+)
+def test_what_cannot_search_is_refused(
+    strategy, message, make_run, monkeypatch
+):
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("There is a GPU")
+    if strategy == "auto":
+        monkeypatch.setenv("TF_CONFIG", cluster(2)[0]["TF_CONFIG"])
+    run = make_run(f"training.strategy={strategy}")
+    with pytest.raises(RecipeError, match=message):
+        tune(run)
+    assert not run.folder.exists()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("algorithm", ["random", "hyperband"])
+def test_two_devices_search_as_one(algorithm, make_run, letters, tmp_path):
+    overrides = [
+        f"tuning.algorithm={algorithm}",
+        "tuning.epochs=3",
+        "tuning.space={units: [4, 5, 6, 7, 8]}",
+        # As in `test_workers.py`.
+        "training.optimizer=sgd",
+        "training.learning_rate=0.1",
+        "model.cell=simple_rnn",
+        "model.bidirectional=false",
+    ]
+    run = make_run(*overrides)
+    tune(run)
+    recipe, two = str(letters / "letters.yaml"), tmp_path / "two"
+    search = start(
+        ["-c", TWO_DEVICES, recipe, str(two), *overrides],
+        {},
+        tmp_path / "output.txt",
+    )
+    assert search.wait(300) == 0, (tmp_path / "output.txt").read_text()
+    one, other = read(run), read(Run(two, run.recipe))
+    assert len(one) == len(other) > 3
+    for mine, its in zip(one, other, strict=True):
+        assert mine["units"] == its["units"]
+        loss = float(its["val_loss"])
+        assert float(mine["val_loss"]) == pytest.approx(loss, rel=1e-4)
 
 
 def test_a_folder_of_others_is_refused(make_run, tmp_path):
