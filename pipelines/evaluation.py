@@ -11,7 +11,7 @@ import tensorflow as tf
 from rich.progress import track
 from rich.table import Table
 
-from keras_recurrent.pipelines.files import whole_file
+from keras_recurrent.pipelines.files import check_writable, whole_file
 from keras_recurrent.pipelines.hypotheses import hypotheses_of
 from keras_recurrent.pipelines.measures import (
     ErrorRates,
@@ -140,7 +140,11 @@ def evaluate_pairs(
             that of the test split. See `evaluate`.
         pairs: As from `load_pairs`.
         others: Those whose models are in the predictor, too.
+
+    Raises:
+        OSError: nothing can be written to the run folder.
     """
+    check_writable(run.folder)
     config = run.recipe.evaluation
     references = group_references(pairs)
     sources = list(references)[: config.max_examples]

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_recurrent.layers import for_export
 from keras_recurrent.pipelines.predictor import load_predictor
 from keras_recurrent.pipelines.run import Run, RunError
+from keras_recurrent.pipelines.tensorflow_files import tensorflow_files
 
 
 def export(run: Run, directory: str | Path, others: Sequence[Run] = ()) -> None:
@@ -30,8 +31,8 @@ def export(run: Run, directory: str | Path, others: Sequence[Run] = ()) -> None:
         others: More runs, to decode together, see `load_predictor`.
 
     Raises:
-        RunError: something lies in `directory` already, or as
-            `load_predictor`.
+        RunError: something lies in `directory` already, it cannot be
+            written, or as `load_predictor`.
     """
     directory = Path(directory)
     if directory.exists() and (
@@ -53,7 +54,8 @@ def export(run: Run, directory: str | Path, others: Sequence[Run] = ()) -> None:
             # For their look-up tables, those of vocabularies in them too.
             for module in (vocabulary, *vocabulary.submodules):
                 archive.track(module)
-        with for_export():  # It is to run anywhere.
+        # It is to run anywhere.
+        with for_export(), tensorflow_files(directory.parent):
             archive.add_endpoint(
                 "serving_default",
                 predictor.__call__,

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     An interruption at any time, even while writing, damages nothing: what
     was at `path` stays until the draft is complete.
+
+    Raises:
+        OSError: it cannot be written; names `path`, not the draft.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Keras goes by the end of the name; two processes have two drafts.
@@ -22,6 +26,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield draft
         draft.replace(path)
+    except OSError as error:
+        if str(error.filename) == str(draft):
+            error.filename = str(path)
+        raise
     finally:
         draft.unlink(missing_ok=True)
 
@@ -36,6 +44,22 @@ def check_space(folder: Path, size: int) -> None:
     """
     if shutil.disk_usage(folder).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse long work whose results could not be written to a folder.
+
+    It is made if there is none.
+
+    Raises:
+        OSError: it is read-only.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        error.filename = str(folder)
+        raise
 
 
 def digest(path: Path) -> str:

@@ -13,7 +13,7 @@ from rich.table import Table
 from keras_recurrent.pipelines.build_vocabularies import (
     build_vocabularies,
 )
-from keras_recurrent.pipelines.files import whole_file
+from keras_recurrent.pipelines.files import check_writable, whole_file
 from keras_recurrent.pipelines.plots import lengths_figure
 from keras_recurrent.pipelines.recipe import Recipe
 from keras_recurrent.pipelines.splits import load_splits, within_limits
@@ -95,7 +95,9 @@ def inspect(recipe: Recipe, picture: Path) -> Inspection:
 
     Raises:
         RecipeError: as `load_pairs`.
+        OSError: nothing can be written there.
     """
+    check_writable(picture.parent)
     splits = load_splits(recipe)
     vocabularies = build_vocabularies(recipe, splits.pairs["train"])
     splits, lengths = within_limits(recipe, vocabularies, splits)

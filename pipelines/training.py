@@ -36,6 +36,7 @@ from keras_recurrent.pipelines.splits import (
     within_limits,
 )
 from keras_recurrent.pipelines.strategy import make_strategy
+from keras_recurrent.pipelines.tensorflow_files import tensorflow_files
 from keras_recurrent.pipelines.throughput import Throughput
 from keras_recurrent.pipelines.vocabularies import (
     load_vocabularies,
@@ -227,7 +228,11 @@ def _fit(
         throughput = Throughput()
         # A bar asks all workers at times that they do not know.
         display = TrainingDisplay(run, throughput, bar=workers.count == 1)
-        with warnings.catch_warnings(), display.progress:
+        with (
+            warnings.catch_warnings(),
+            display.progress,
+            tensorflow_files(run.events),
+        ):
             # Keras says so at the end of epochs whose length it did not know.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             model.fit(
