@@ -38,7 +38,7 @@ def save_checkpoint(run: Run, model: keras.Model, position: Position) -> Path:
     Keras's `save_weights` leaves out the states of random generators; these,
     and the position, are in the same file.
     """
-    _check_space(run, model)
+    check_room(run.folder, model)
     path = checkpoint_path(run, position.epochs, position.batches)
     kept = {
         **position._asdict(),
@@ -111,18 +111,22 @@ def save_model(run: Run, model: keras.Model) -> None:
     Raises:
         OSError: there is no room.
     """
-    _check_space(run, model)
+    check_room(run.folder, model)
     with whole_file(run.model) as draft:
         model.save(draft)
 
 
-def _check_space(run: Run, model: keras.Model) -> None:
-    """Refuse to write what a model and its optimizer have, without room."""
+def check_room(folder: Path, model: keras.Model) -> None:
+    """Refuse to write what a model and its optimizer have, without room.
+
+    Raises:
+        OSError: there is none.
+    """
     total = sum(
         math.prod(v.shape) * tf.as_dtype(v.dtype).size
         for v in model.variables + model.optimizer.variables
     )
-    check_space(run.folder, int(1.1 * total) + _OVERHEAD)
+    check_space(folder, int(1.1 * total) + _OVERHEAD)
 
 
 def _numbers(path: Path) -> tuple[int, int]:

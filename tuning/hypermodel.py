@@ -13,6 +13,7 @@ from keras_recurrent.models import Seq2Seq
 from keras_recurrent.pipelines.building import build_model, compile_model
 from keras_recurrent.pipelines.moving_average import ValidateAverages
 from keras_recurrent.pipelines.recipe import Recipe
+from keras_recurrent.tuning.kept_files import stopping_search
 from keras_recurrent.tuning.space import space
 
 
@@ -66,7 +67,8 @@ class Seq2SeqHyperModel(kt.HyperModel):
                 )
             )
         kwargs["callbacks"] = callbacks
-        history = model.fit(*args, **kwargs)
+        with stopping_search():
+            history = model.fit(*args, **kwargs)
         # As metrics, KerasTuner keeps these two with the trial.
         seconds = time.perf_counter() - began
         epochs = len(history.epoch)

@@ -7,12 +7,37 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import keras
+from keras_tuner import errors
 from keras_tuner.src import utils
 
+from keras_recurrent.pipelines.checkpoints import check_room
 from keras_recurrent.pipelines.files import whole_file
 from keras_recurrent.pipelines.run import RunError
 
 _ORACLE = "oracle.json"
+
+
+class SearchStopped(RunError, errors.FatalError):
+    """A file cannot be written, which is no fault of the choice tried then.
+
+    Other errors KerasTuner keeps as the outcome of a trial.
+    """
+
+
+@contextmanager
+def stopping_search() -> Iterator[None]:
+    """Stop the search, to go on where it was, if there is no room for files.
+
+    Raises:
+        SearchStopped: in place of an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or str(error)
+        raise SearchStopped(f"{name}{' '.join(reason.split())}") from None
 
 
 def has_begun(search: Path) -> bool:
@@ -49,6 +74,23 @@ def _forget_unknown(search: Path) -> None:
             shutil.rmtree(folder)
 
 
+class CheckRoom(keras.callbacks.Callback):
+    """Looks for room before KerasTuner writes the weights of a trial.
+
+    Without, h5py crashes.
+
+    Args:
+        search: Where they are written to.
+    """
+
+    def __init__(self, search: Path) -> None:
+        super().__init__()
+        self.search = search
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        check_room(self.search, self.model)
+
+
 @contextmanager
 def whole_files() -> Iterator[None]:
     """Have KerasTuner write each of its files as a whole or not at all.
@@ -65,6 +107,6 @@ def whole_files() -> Iterator[None]:
 
 def _save_json(path: str, content: Any) -> str:
     text = json.dumps(content)
-    with whole_file(Path(path)) as draft:
+    with stopping_search(), whole_file(Path(path)) as draft:
         draft.write_text(text)
     return text

@@ -31,6 +31,7 @@ from keras_recurrent.pipelines.training import (
 from keras_recurrent.pipelines.workers import Workers
 from keras_recurrent.tuning.hypermodel import Seq2SeqHyperModel
 from keras_recurrent.tuning.kept_files import (
+    CheckRoom,
     check_files,
     has_begun,
     whole_files,
@@ -185,6 +186,7 @@ def _search(run: Run, workers: Workers) -> list[Any]:
             steps_per_epoch=config.steps_per_epoch,
             validation_data=workers.batches(validation),
             epochs=config.epochs,
+            callbacks=[CheckRoom(run.search)],
             shuffle=False,
             verbose=0,
         )

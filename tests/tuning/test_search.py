@@ -4,8 +4,10 @@ Tests `hypermodel.py`.
 """
 
 import csv
+import errno
 import math
 import shutil
+from pathlib import Path
 
 import keras
 import pytest
@@ -22,6 +24,7 @@ from keras_recurrent.tuning import (
     search,
     tune,
 )
+from keras_recurrent.tuning.kept_files import stopping_search
 from tests.oracles import thorough
 from tests.workers import cluster, start
 
@@ -93,9 +96,10 @@ def fits(monkeypatch):
             history = keras.callbacks.History()
             history.set_model(model)
             history.on_train_begin()
-            for callback in kwargs["callbacks"]:
-                callback.set_model(model)
-                callback.on_epoch_end(0, logs)
+            with stopping_search():
+                for callback in kwargs["callbacks"]:
+                    callback.set_model(model)
+                    callback.on_epoch_end(0, logs)
             history.on_epoch_end(0, logs)
             return history
 
@@ -205,6 +209,37 @@ def test_a_search_without_success_is_an_error(make_run, fits):
         tune(run)
     assert not run.best.exists()
     assert len(read(run)) == 4
+
+
+@pytest.mark.parametrize("what", ["no room", "read-only"])
+def test_a_full_disk_fails_no_trial(what, make_run, fits, monkeypatch):
+    # What is lost is the third trial, of which the weights are not kept.
+    seen = fits([3.0, 1.0, 4.0, 4.0, 2.0])
+    run = make_run()
+    message = "No space left on device"
+    with monkeypatch.context() as patch:
+        if what == "no room":
+            usage = shutil.disk_usage
+
+            def full(folder):
+                return usage(folder)._replace(free=10**9 * (len(seen) < 3))
+
+            patch.setattr("shutil.disk_usage", full)
+        else:
+            message = "Read-only file system"
+            replace = Path.replace
+
+            def refuse(path, target):
+                if len(seen) == 3:
+                    raise OSError(errno.EROFS, message, str(path))
+                return replace(path, target)
+
+            patch.setattr(Path, "replace", refuse)
+        with pytest.raises(RunError, match=message):
+            tune(run)
+    assert len(seen) == 3
+    assert [r.objective for r in tune(run)] == [1.0, 2.0, 3.0, 4.0]
+    assert seen[3] == seen[2]
 
 
 def test_another_recipe_is_refused(make_run, fits):
