@@ -48,8 +48,10 @@ bench-pipelines: $(VENV)/installed .bench/joeynmt/installed  ## Race our batches
 bench-seq2seq: $(VENV)/installed .bench/joeynmt/installed .bench/addons/installed  ## Race our encoder-decoder against Joey NMT's and tensorflow-addons'.
 	$(BIN)/python benchmarks/seq2seq.py --joeynmt .bench/joeynmt/bin/python --addons .bench/addons/bin/python
 
-bench-survival: $(VENV)/installed  ## Kill trainings and searches 60 times, and see that they end as if nothing had happened (about 20 minutes).
+bench-survival: $(VENV)/installed  ## Kill trainings and searches 70 times, and see that they end as if nothing had happened; time checkpoints (about 30 minutes).
+	$(BIN)/python benchmarks/checkpoint_cost.py
 	$(BIN)/python benchmarks/survival.py
+
 # Nor do the files of SIGMORPHON 2020, which are share-alike.
 SIGMORPHON ?= sigmorphon2020
 bench-training: $(VENV)/installed .bench/joeynmt/installed .bench/yoyodyne/installed  ## Race our training against Joey NMT's and Yoyodyne's, by command (about an hour; goes on where it was): MULTI30K=folder SIGMORPHON=folder.

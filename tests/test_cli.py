@@ -3,7 +3,9 @@
 Tests `__main__.py` and `commands.py`.
 """
 
+import errno
 import gzip
+import io
 import json
 import os
 import re
@@ -12,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -131,6 +134,68 @@ def test_mistakes_are_one_line(arguments, message, letters, trained, tmp_path):
     (line,) = result.stderr.splitlines()
     assert line.startswith("keras-recurrent: ")
     assert message.format(**places) in line
+
+
+@pytest.fixture
+def read_only(trained, tmp_path, monkeypatch):
+    """A run in a folder where nothing can be written, not even by root."""
+    folder = tmp_path / "read-only"
+    shutil.copytree(trained, folder / "run")
+
+    def guard(module, name, writes):
+        call = getattr(module, name)
+
+        def guarded(path, *arguments, **options):
+            if (
+                isinstance(path, str | os.PathLike)
+                and Path(path).absolute().is_relative_to(folder)
+                and writes(path, *arguments)
+            ):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+            return call(path, *arguments, **options)
+
+        monkeypatch.setattr(module, name, guarded)
+
+    # What Python writes goes by one of these.
+    guard(os, "mkdir", lambda path, *_: not Path(path).exists())
+    guard(os, "open", lambda _, flags, *__: flags & (os.O_WRONLY | os.O_RDWR))
+    guard(io, "open", lambda _, mode="r", *__: set(mode) & set("wax+"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["evaluate", "{folder}/run"],
+        ["export", "{folder}/run", "{folder}/new"],
+        ["train", "{folder}/run/recipe.yaml", "training.epochs=99"]
+        + ["--run", "{folder}/run"],
+        ["train", "{folder}/run/recipe.yaml", "--run", "{folder}/new"],
+        ["tune", "{folder}/run/recipe.yaml", "--run", "{folder}/run"],
+        ["tune", "{folder}/run/recipe.yaml", "--run", "{folder}/new"],
+        ["data", "{folder}/run/recipe.yaml", "--picture", "{folder}/a.png"],
+        ["prepare", "{folder}/run/recipe.yaml", "{folder}/new"],
+    ],
+    ids=" ".join,
+)
+def test_where_nothing_can_be_written(arguments, read_only):
+    before = {p: p.stat().st_mtime_ns for p in read_only.rglob("*")}
+    result = call(*(a.format(folder=read_only) for a in arguments))
+    assert result.exit_code == 2
+    # Before anything is decoded or drawn.
+    assert "%" not in result.stdout
+    line = result.stderr.splitlines()[-1]
+    assert line.startswith(f"keras-recurrent: {read_only}")
+    assert "Read-only file system" in line
+    after = {p: p.stat().st_mtime_ns for p in read_only.rglob("*")}
+    assert after == before
+
+
+def test_what_needs_nothing_written(read_only, tmp_path):
+    run = read_only / "run"
+    assert call("predict", run, "abc").exit_code == 0
+    assert call("export", run, tmp_path / "export").exit_code == 0
+    assert (tmp_path / "export" / "saved_model.pb").exists()
 
 
 def test_predict_texts(trained):
