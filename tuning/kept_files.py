@@ -60,18 +60,23 @@ def check_files(search: Path) -> None:
                 f"{path}: damaged. To search anew, remove {search}"
             ) from None
     if has_begun(search):
-        _forget_unknown(search)
+        _mend(search)
 
 
-def _forget_unknown(search: Path) -> None:
-    """Remove a trial that `oracle.json`, which is written after it, lacks.
+def _mend(search: Path) -> None:
+    """Make of trial files what `oracle.json`, written after them, tells.
 
-    KerasTuner would count it as one of those to try, and never try it.
+    A trial that it lacks KerasTuner would count as one of those to try, and
+    never try; of one that it tries again it would take the old numbers.
     """
-    known = json.loads((search / _ORACLE).read_bytes())["start_order"]
+    oracle = json.loads((search / _ORACLE).read_bytes())
     for folder in search.glob("trial_*"):
-        if folder.name.removeprefix("trial_") not in known:
+        if folder.name.removeprefix("trial_") not in oracle["start_order"]:
             shutil.rmtree(folder)
+    for number in oracle["ongoing_trials"].values():
+        path = search / f"trial_{number}" / "trial.json"
+        trial = json.loads(path.read_bytes())
+        _save_json(str(path), trial | {"metrics": {"metrics": {}}})
 
 
 class CheckRoom(keras.callbacks.Callback):

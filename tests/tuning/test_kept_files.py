@@ -40,8 +40,10 @@ def search(tmp_path):
     for number in (0, 1):
         folder = tmp_path / f"trial_{number}"
         folder.mkdir()
-        (folder / "trial.json").write_text("{}")
-    (tmp_path / "oracle.json").write_text('{"start_order": ["0"]}')
+        trial = {"score": 1.0, "metrics": {"metrics": {"val_loss": 1.0}}}
+        (folder / "trial.json").write_text(json.dumps(trial))
+    oracle = {"start_order": ["0"], "ongoing_trials": {}}
+    (tmp_path / "oracle.json").write_text(json.dumps(oracle))
     return tmp_path
 
 
@@ -52,6 +54,18 @@ def test_a_trial_that_had_not_begun_is_forgotten(search):
         "oracle.json",
         "trial_0",
     ]
+
+
+def test_a_trial_that_is_tried_again_has_no_numbers(search):
+    oracle = {"start_order": ["0", "1"], "ongoing_trials": {"tuner0": "1"}}
+    (search / "oracle.json").write_text(json.dumps(oracle))
+    check_files(search)
+    kept, again = (
+        json.loads((search / f"trial_{number}" / "trial.json").read_bytes())
+        for number in (0, 1)
+    )
+    assert kept["metrics"] == {"metrics": {"val_loss": 1.0}}
+    assert again == {"score": 1.0, "metrics": {"metrics": {}}}
 
 
 def test_what_is_there_before_the_first_trial_stays(search):

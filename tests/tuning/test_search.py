@@ -211,6 +211,62 @@ def test_a_search_without_success_is_an_error(make_run, fits):
     assert len(read(run)) == 4
 
 
+@pytest.mark.parametrize(
+    "stride", [17, thorough(1)], ids=["some files", "all files"]
+)
+def test_interrupted_before_any_file(stride, make_run, fits, monkeypatch):
+    """Of those that KerasTuner writes, one by one and each as a whole."""
+    fits([1.0] * 1000)
+    replace = Path.replace
+
+    def interrupting(count, written):
+        def instead(path, target):
+            if path.suffix == ".json" and target.parent != run.search.parent:
+                written.append(target.name)
+                if len(written) == count:
+                    raise KeyboardInterrupt
+            return replace(path, target)
+
+        return instead
+
+    for count in range(1, 1000, stride):
+        run, written = make_run(), []
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", interrupting(count, written))
+            try:
+                tune(run)
+                break
+            except KeyboardInterrupt:
+                pass
+        results = tune(run)
+        assert choices(results) == ALL_FOUR, written
+        assert {r.status for r in results} == {"completed"}, written
+        shutil.rmtree(run.folder)
+    assert {"oracle.json", "trial.json", "tuner0.json"} <= {*written}
+    assert len(written) > 4 * 5
+
+
+def test_interrupted_as_a_trial_is_chosen(make_run, fits, monkeypatch):
+    """There is a file of the trial, and none that knows of it."""
+    seen = fits([3.0, 1.0, 2.0, 4.0])
+    run = make_run()
+    replace = Path.replace
+
+    def interrupt(path, target):
+        if Path(target).name == "oracle.json" and third.exists():
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    third = run.search / "trial_2" / "trial.json"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            tune(run)
+    assert len(seen) == 2
+    assert choices(tune(run)) == ALL_FOUR
+    assert len(seen) == 4
+
+
 @pytest.mark.parametrize("what", ["no room", "read-only"])
 def test_a_full_disk_fails_no_trial(what, make_run, fits, monkeypatch):
     # What is lost is the third trial, of which the weights are not kept.
