@@ -34,6 +34,15 @@ def whole_file(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+def remove_drafts(path: Path) -> None:
+    """Remove what killed processes have left of a file.
+
+    There must be none that writes it now.
+    """
+    for draft in path.parent.glob(f".draft-*-{path.name}"):
+        draft.unlink()
+
+
 def check_space(folder: Path, size: int) -> None:
     """Refuse to begin a file of so many bytes where there is no room for it.
 

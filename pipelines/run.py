@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import filelock
 
-from keras_recurrent.pipelines.files import digest
+from keras_recurrent.pipelines.files import digest, remove_drafts
 from keras_recurrent.pipelines.history import averaged_epochs, is_finished
 from keras_recurrent.pipelines.origin import Origin, say
 from keras_recurrent.pipelines.origin import RunError as RunError
@@ -143,7 +143,8 @@ class Run:
     def locked(self) -> Iterator[None]:
         """Make the folder, and keep other processes from training in it.
 
-        The operating system unlocks it as soon as the process ends.
+        The operating system unlocks it as soon as the process ends. Halves of
+        files that one had written as it was killed are removed.
 
         Raises:
             RunError: another process is at work in it.
@@ -158,6 +159,8 @@ class Run:
                 "Wait for its end, or choose another folder with --run"
             ) from None
         try:
+            for path in (self.model, self.metrics, self.training_picture):
+                remove_drafts(path)
             yield
         finally:
             lock.release()

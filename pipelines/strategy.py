@@ -50,9 +50,8 @@ def check_one_machine(config: TrainingConfig) -> None:
     if name == "multi_worker":
         raise _refused(
             name,
-            "a search trains on one machine (strategies cpu, gpu, mirrored and "
-            "tpu); to several, KerasTuner gives a trial each, see "
-            "docs/many-machines.md",
+            "a search trains on one machine (by cpu, gpu, mirrored or tpu); "
+            "KerasTuner's own way to several is in docs/many-machines.md",
         )
 
 

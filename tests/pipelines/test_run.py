@@ -206,3 +206,17 @@ def test_a_run_is_for_one_process_as_long_as_it_lives(recipe, tmp_path):
         pass
     with run.locked():
         pass
+
+
+def test_what_a_killed_process_was_writing_is_removed(recipe, tmp_path):
+    run = Run.create(recipe, tmp_path / "run")
+    run.model.touch()
+    half = run.folder / ".draft-123-model.keras"
+    half.touch()
+    # An evaluation is no training: it may be at work.
+    other = run.folder / ".draft-123-predictions.tsv"
+    other.touch()
+    with run.locked():
+        assert not half.exists()
+    assert run.model.exists()
+    assert other.exists()
