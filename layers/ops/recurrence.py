@@ -10,8 +10,8 @@ from keras_recurrent.layers.ops.known_shape import known_shape
 Step = Callable[[Any, Any], tuple[Any, Any]]
 
 # Time steps of one turn of the loop. A turn costs as much as some operations of
-# a step, and so does all that a graph has more of for each of these.
-_STEPS = 8
+# a step; more steps gain little, and each takes its time to be traced.
+_STEPS = 4
 
 
 def recurrence(
