@@ -1,6 +1,5 @@
 """A cell over a batch of sequences, by the fastest way there is."""
 
-import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -21,11 +20,7 @@ from keras_recurrent.layers.ops.recurrence import (
     recurrence,
     swap_batch_and_time,
 )
-from keras_recurrent.layers.ops.side_by_side import one_loop, side_by_side
-
-# Units from which loops side by side are repaid at inference, where there is
-# less to do in a step than in training.
-_WIDE = 256
+from keras_recurrent.layers.ops.side_by_side import side_by_side
 
 
 def run_cell(
@@ -217,9 +212,7 @@ def _loop(
             return output, ([], states)
         return [], (output, states)
 
-    wide = cell.output_size >= _WIDE
-    with contextlib.nullcontext() if wide else one_loop():
-        outputs, (last, states) = side_by_side(run, (projected, mask), states)
+    outputs, (last, states) = side_by_side(run, (projected, mask), states)
     return (outputs if return_sequences else last), states
 
 
