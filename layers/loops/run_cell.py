@@ -1,5 +1,6 @@
 """A cell over a batch of sequences, by the fastest way there is."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -20,7 +21,12 @@ from keras_recurrent.layers.ops.recurrence import (
     recurrence,
     swap_batch_and_time,
 )
-from keras_recurrent.layers.ops.side_by_side import side_by_side
+from keras_recurrent.layers.ops.side_by_side import one_loop, side_by_side
+
+# Units from which loops side by side are repaid at inference, where there is
+# less to do in a step than in training. With fewer they are faster only where
+# one call follows the other at once, and nothing else runs.
+_WIDE = 128
 
 
 def run_cell(
@@ -212,7 +218,9 @@ def _loop(
             return output, ([], states)
         return [], (output, states)
 
-    outputs, (last, states) = side_by_side(run, (projected, mask), states)
+    wide = cell.output_size >= _WIDE
+    with contextlib.nullcontext() if wide else one_loop():
+        outputs, (last, states) = side_by_side(run, (projected, mask), states)
     return (outputs if return_sequences else last), states
 
 

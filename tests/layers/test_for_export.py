@@ -23,12 +23,16 @@ def many_cores(have_cores):
 
 
 def test_loops_side_by_side_have_a_bound(many_cores):
-    layer = GRU(2)
+    layer = GRU(128)
     assert loops_of(layer) == 16
     assert loops_of(layer, rows=40) == 5
     assert loops_of(layer, rows=1) == 1
 
 
+def test_narrow_layers_have_one_loop_at_inference(many_cores):
+    assert loops_of(GRU(64)) == 1
+
+
 def test_what_is_exported_has_one_loop(many_cores):
     with for_export():
-        assert loops_of(GRU(2)) == 1
+        assert loops_of(GRU(128)) == 1
