@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 
 help:  ## Show this help.
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
 
-demo: $(VENV)/installed  ## Search, train, evaluate and export a model (about 6 minutes).
+demo: $(VENV)/installed  ## Search, train, evaluate and export a model (about 4 minutes).
 	$(BIN)/keras-recurrent demo
 
 test: $(VENV)/installed  ## Run the tests.

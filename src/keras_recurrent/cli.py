@@ -146,7 +146,7 @@ def demo(
 ) -> None:
     """Learn to pronounce English words, from the search to a served model.
 
-    Takes about 6 minutes on two cores. Interrupted and started again, it goes
+    Takes about 4 minutes on two cores. Interrupted and started again, it goes
     on where it was.
     """
     commands.load_tensorflow()
