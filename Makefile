@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 20
 
-.PHONY: help demo test test-thorough check-gpu check bench-layers bench-learning bench-memory bench-pipelines bench-seq2seq bench-survival bench-training bench-workers
+.PHONY: help demo test test-thorough check-gpu check bench-layers bench-learning bench-memory bench-pipelines bench-seq2seq bench-survival bench-training bench-workers results-cells results-g2p results-synthetic
 .DEFAULT_GOAL := help
 
 help:  ## Show this help.
@@ -60,6 +60,15 @@ bench-training: $(VENV)/installed .bench/joeynmt/installed .bench/yoyodyne/insta
 
 bench-workers: $(VENV)/installed  ## Train by one process of one core and by two (about 10 minutes): MULTI30K=folder.
 	$(BIN)/python benchmarks/workers.py $(MULTI30K)
+
+results-cells: $(VENV)/installed  ## All cells, attentions and queries of equal size on one language (some hours; goes on where it was): SIGMORPHON=folder.
+	$(BIN)/python benchmarks/results/cells.py $(SIGMORPHON)
+
+results-g2p: $(VENV)/installed  ## Pronunciation in eight languages beside published figures (about two hours; goes on where it was): SIGMORPHON=folder.
+	$(BIN)/python benchmarks/results/g2p.py $(SIGMORPHON)
+
+results-synthetic: $(VENV)/installed  ## See that every cell learns to copy, to turn round, to read dates and to add (about an hour; goes on where it was).
+	$(BIN)/python benchmarks/results/synthetic.py
 
 # Rivals live in environments of their own.
 .bench/torch/installed:

@@ -1,0 +1,181 @@
+"""Does every cell learn what can be learned exactly?
+
+    make results-synthetic
+
+- copy, reverse: strings of 5 to 15 random letters, as they are and backwards;
+- dates: 10,000 of the dataset `dates/en`, to ISO 8601. With these three, each
+  registered cell trains `examples/tab_separated.yaml`; what counts is the share
+  of test outputs that are right, of a cell and of the reading of 128 units.
+- inflection: made-up verbs and their past tenses by rules like those of English
+  ("plofry" to "plofried"). Test verbs are new, and half of them have a letter
+  that never occurs in training: a model must copy it.
+- adding: two numbers of 200 are marked, and their sum is wanted. Always saying
+  1 costs 0.167; a mean squared error below 0.01 counts as solved.
+
+    python benchmarks/results/synthetic.py [--runs FOLDER] [--tasks copy,adding]
+        [--cells lstm,gru]
+"""
+
+import argparse
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from runs import Experiment, Results
+
+from keras_recurrent.layers import RNN
+from keras_recurrent.layers.cells import CELLS, get_cell
+
+ROOT = Path(__file__).parents[2]
+RECIPE = ROOT / "examples" / "tab_separated.yaml"
+RESULTS = ROOT / "docs" / "results" / "synthetic.jsonl"
+SIZES = {"train": 10_000, "validation": 500, "test": 1_000}
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+# Letters of test verbs alone.
+NEW = "àéîõüçñßøå"
+STEPS, BATCHES, BATCH, UNITS = 200, 2_000, 64, 64
+
+
+def word(draw: random.Random, shortest: int, longest: int) -> str:
+    return "".join(draw.choices(LETTERS, k=draw.randint(shortest, longest)))
+
+
+def copy(draw: random.Random, split: str) -> tuple[str, str]:
+    text = word(draw, 5, 15)
+    return text, text
+
+
+def reverse(draw: random.Random, split: str) -> tuple[str, str]:
+    text = word(draw, 5, 15)
+    return text, text[::-1]
+
+
+def inflection(draw: random.Random, split: str) -> tuple[str, str]:
+    verb = word(draw, 4, 10)
+    if split == "test" and draw.random() < 0.5:
+        place = draw.randrange(len(verb) - 2)
+        verb = verb[:place] + draw.choice(NEW) + verb[place + 1 :]
+    if verb.endswith("e"):
+        return verb, f"{verb}d"
+    if verb.endswith("y") and verb[-2] not in "aeiou":
+        return verb, f"{verb[:-1]}ied"
+    if verb[-1] in "bdgmnprt" and verb[-2] in "aeiou":
+        return verb, f"{verb}{verb[-1]}ed"
+    return verb, f"{verb}ed"
+
+
+TASKS: dict[str, Callable[[random.Random, str], tuple[str, str]]] = {
+    "copy": copy,
+    "reverse": reverse,
+    "inflection": inflection,
+}
+
+
+def write(task: str, folder: Path) -> list[str]:
+    """Write the pairs of a task; no source is in two splits.
+
+    Returns:
+        The overrides that name the files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    draw, known, overrides = random.Random(0), set[str](), []
+    for split, size in SIZES.items():
+        path = folder / f"{task}.{split}.tsv"
+        lines: list[str] = []
+        while len(lines) < size:
+            source, target = TASKS[task](draw, split)
+            if source not in known:
+                lines.append(f"{source}\t{target}\n")
+            known.add(source)
+        path.write_text("".join(lines), encoding="utf-8")
+        overrides.append(f"data.files.{split}={path}")
+    return overrides
+
+
+def experiments(
+    tasks: list[str], cells: list[str], folder: Path
+) -> Iterator[Experiment]:
+    common = (
+        *("model.units=128", "model.embedding_dim=64", "training.epochs=20"),
+        *("training.batch_size=64", "training.schedule=one_cycle"),
+        *("training.learning_rate=0.004", "training.patience=null"),
+        *("decoding.max_length=20", "evaluation.measures=[exact_match]"),
+    )
+    copying = ("model.copying=true", "model.unknown_copies=4")
+    for task in tasks:
+        if task == "dates":
+            data = ["data={dataset: dates/en, source: written, target: iso}"]
+        else:
+            data = write(task, folder / "data")
+        if task == "inflection":
+            for name, more in (("copying", copying), ("not copying", ())):
+                yield Experiment(
+                    f"{task}, {name}", RECIPE, (*data, *common, *more), (0,)
+                )
+        else:
+            for cell in cells:
+                settings = (*data, *common, f"model.cell={cell}")
+                yield Experiment(f"{task}, {cell}", RECIPE, settings, (0,))
+
+
+def adding(draw: np.random.Generator, rows: int) -> tuple[Any, Any]:
+    """Sequences (rows, T, 2) of numbers and marks, and sums (rows, 1)."""
+    numbers = draw.random((rows, STEPS)).astype("float32")
+    marks = np.zeros_like(numbers)
+    half = STEPS // 2
+    marks[np.arange(rows), draw.integers(0, half, rows)] = 1
+    marks[np.arange(rows), draw.integers(half, STEPS, rows)] = 1
+    sums = (numbers * marks).sum(axis=1, keepdims=True)
+    return np.stack([numbers, marks], axis=-1), sums
+
+
+def train_adding(cell: str) -> float:
+    """Return the error of two layers of a cell on sequences it never saw."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((STEPS, 2)),
+            RNN(get_cell(cell)(UNITS), return_sequences=True),
+            RNN(get_cell(cell)(UNITS)),
+            keras.layers.Dense(1),
+        ]
+    )
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, BATCHES)
+    model.compile(keras.optimizers.Adam(rate, clipnorm=1.0), "mse")
+    draw = np.random.default_rng(0)
+    model.fit(*adding(draw, BATCHES * BATCH), batch_size=BATCH, verbose=0)
+    return model.evaluate(*adding(draw, 2_000), verbose=0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--runs", type=Path, default=ROOT / "runs" / "synthetic"
+    )
+    parser.add_argument(
+        "--tasks", default="copy,reverse,dates,inflection,adding"
+    )
+    parser.add_argument("--cells", default=",".join(CELLS))
+    arguments = parser.parse_args()
+    tasks, cells = arguments.tasks.split(","), arguments.cells.split(",")
+    results = Results(RESULTS)
+    texts = [task for task in tasks if task != "adding"]
+    folder = arguments.runs.resolve()
+    results.complete(list(experiments(texts, cells, folder)), folder)
+    if "adding" in tasks:
+        for name, cell in ((f"adding, {cell}", cell) for cell in cells):
+            if name not in results.rows:
+                results.add({"name": name, "mse": train_adding(cell)})
+    for name, row in results.rows.items():
+        if "mse" in row:
+            print(f"{name}: {row['mse']:.4f}")
+        else:
+            (run,) = row["runs"]
+            print(f"{name}: {run['test']['exact_match']:.1f} %")
+
+
+if __name__ == "__main__":
+    main()
