@@ -4,8 +4,8 @@
 
 - copy, reverse: strings of 5 to 15 random letters, as they are and backwards;
 - dates: 10,000 of the dataset `dates/en`, to ISO 8601. With these three, each
-  registered cell trains `examples/tab_separated.yaml`; what counts is the share
-  of test outputs that are right, of a cell and of the reading of 128 units.
+  registered cell, of 128 units, trains `examples/tab_separated.yaml`; what
+  counts is the share of test outputs that are right.
 - inflection: made-up verbs and their past tenses by rules like those of English
   ("plofry" to "plofried"). Test verbs are new, and half of them have a letter
   that never occurs in training: a model must copy it.
