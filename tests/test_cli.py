@@ -4,6 +4,7 @@ Tests `__main__.py` and `commands.py`.
 """
 
 import errno
+import gc
 import gzip
 import io
 import json
@@ -20,7 +21,7 @@ import pytest
 import tensorflow as tf
 from typer.testing import CliRunner
 
-from keras_recurrent import __version__, cli
+from keras_recurrent import __version__, cli, commands
 
 COMMANDS = (
     "demo",
@@ -196,6 +197,14 @@ def test_what_needs_nothing_written(read_only, tmp_path):
     assert call("predict", run, "abc").exit_code == 0
     assert call("export", run, tmp_path / "export").exit_code == 0
     assert (tmp_path / "export" / "saved_model.pb").exists()
+
+
+def test_a_second_command_freezes_nothing():
+    """The demonstration has several in one process."""
+    before = gc.get_freeze_count()
+    commands.load_tensorflow()
+    assert gc.get_freeze_count() == before
+    assert gc.isenabled()
 
 
 def test_predict_texts(trained):

@@ -319,6 +319,8 @@ def load_tensorflow() -> None:
     And without looking for garbage on the way: it makes none, but half a
     million objects, which are looked through again and again otherwise.
     """
+    if "tensorflow" in sys.modules:
+        return  # What is frozen now would never be freed.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     stderr = os.dup(2)
     with open(os.devnull, "w") as nowhere:
