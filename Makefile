@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 20
 
-.PHONY: help demo test test-thorough check-gpu check bench-layers bench-learning bench-memory bench-pipelines bench-seq2seq bench-survival bench-training bench-workers results-cells results-g2p results-synthetic
+.PHONY: help demo test test-thorough check-gpu check bench-layers bench-learning bench-memory bench-pipelines bench-seq2seq bench-survival bench-training bench-workers results-cells results-cmudict results-g2p results-g2p-yoyodyne results-synthetic results-translation
 .DEFAULT_GOAL := help
 
 help:  ## Show this help.
@@ -64,11 +64,20 @@ bench-workers: $(VENV)/installed  ## Train by one process of one core and by two
 results-cells: $(VENV)/installed  ## All cells, attentions and queries of equal size on one language (some hours; goes on where it was): SIGMORPHON=folder.
 	$(BIN)/python benchmarks/results/cells.py $(SIGMORPHON)
 
+results-cmudict: $(VENV)/installed  ## Pronunciation of English words beside published figures (about two hours; goes on where it was).
+	$(BIN)/python benchmarks/results/cmudict.py
+
 results-g2p: $(VENV)/installed  ## Pronunciation in eight languages beside published figures (about two hours; goes on where it was): SIGMORPHON=folder.
 	$(BIN)/python benchmarks/results/g2p.py $(SIGMORPHON)
 
+results-g2p-yoyodyne: $(VENV)/installed .bench/yoyodyne/installed  ## Yoyodyne on the same languages, by its defaults (goes on where it was): SIGMORPHON=folder.
+	$(BIN)/python benchmarks/results/g2p_yoyodyne.py $(SIGMORPHON) --python .bench/yoyodyne/bin/python
+
 results-synthetic: $(VENV)/installed  ## See that every cell learns to copy, to turn round, to read dates and to add (about an hour; goes on where it was).
 	$(BIN)/python benchmarks/results/synthetic.py
+
+results-translation: $(VENV)/installed  ## Translation from English to German and back beside published figures (some hours; goes on where it was): MULTI30K=folder.
+	$(BIN)/python benchmarks/results/translation.py $(MULTI30K)
 
 # Rivals live in environments of their own.
 .bench/torch/installed:

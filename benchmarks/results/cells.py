@@ -107,15 +107,16 @@ def main() -> None:
     rows = Results(RESULTS).complete(experiments, arguments.runs)
     print("| model | units | weights | WER | PER | minutes | decoding, s |")
     print("| --- |" + " ---: |" * 6)
-    for name, row in rows.items():
+    for one in experiments:
+        row = rows[one.name]
         runs = row["runs"]
         measured = " | ".join(
             with_spread([run["test"][measure] for run in runs])
             for measure in MEASURES
         )
-        units = row["overrides"][-1].partition("=")[2]
+        units = one.overrides[-1].partition("=")[2]
         print(
-            f"| {name} | {units} | {row['parameters']:,} | {measured} | "
+            f"| {one.name} | {units} | {row['parameters']:,} | {measured} | "
             f"{mean(run['minutes'] for run in runs):.1f} | "
             f"{mean(run['test']['seconds'] for run in runs):.1f} |"
         )

@@ -2,8 +2,8 @@
 
 A run of several seeds is one row of the results: the measures of each seed,
 and those of the ensemble of all. A row is written when it is complete, and
-what stands in the file is not run again; a run that was interrupted goes on, as
-long as its folder is there.
+what stands in the file is not run again, unless its recipe has changed since; a
+run that was interrupted goes on, as long as its folder is there.
 """
 
 import json
@@ -19,7 +19,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from keras_recurrent.pipelines import Run, load_predictor
+from matplotlib.figure import Figure
+
+from keras_recurrent.pipelines import Run, load_predictor, load_recipe
 
 # From 0 to 100 in the files of runs; other measures are shares.
 SCORES = ("bleu", "chrf", "ter")
@@ -42,6 +44,14 @@ class Experiment:
     overrides: tuple[str, ...]
     seeds: tuple[int, ...] = (0, 1, 2)
     tests: tuple[str, ...] = ("test",)
+
+    def settings(self) -> dict[str, Any]:
+        """What the recipe says that is not the default; of data, nothing."""
+        return load_recipe(self.recipe, self.overrides).model_dump(
+            mode="json",
+            exclude_defaults=True,
+            exclude={"data": True, "tuning": True, "training": {"seed"}},
+        )
 
     def train(self, seed: int, folder: Path) -> Run:
         """Train with a seed, and decode the test sets."""
@@ -73,9 +83,7 @@ class Experiment:
             together = numbers(first, others, self.tests)
         return {
             "name": self.name,
-            "overrides": [
-                one for one in self.overrides if not one.startswith("data.")
-            ],
+            "settings": self.settings(),
             "parameters": parameters(first),
             "runs": [of_run(run, self.tests) for run in runs],
             "ensemble": together,
@@ -89,6 +97,7 @@ def of_run(run: Run, tests: tuple[str, ...]) -> dict[str, Any]:
         "seed": run.recipe.training.seed,
         "minutes": round(sum(epoch["seconds"] for epoch in history) / 60, 1),
         "steps": history[-1]["steps"],
+        "loss": [round(epoch["loss"], 4) for epoch in history],
         "val_loss": [round(epoch["val_loss"], 4) for epoch in history],
         **numbers(run, [], tests),
     }
@@ -119,7 +128,8 @@ def command(*words: str, log: Path) -> None:
     """Run one of ours; what it prints goes to the end of a file.
 
     Raises:
-        RuntimeError: it failed.
+        RuntimeError: it failed. That is printed too, as whoever waits for it
+            may wait for others first.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as file:
@@ -131,7 +141,22 @@ def command(*words: str, log: Path) -> None:
         )
     if done.returncode:
         tail = "\n".join(log.read_text().splitlines()[-20:])
-        raise RuntimeError(f"keras-recurrent {' '.join(words)}:\n{tail}")
+        failure = f"keras-recurrent {' '.join(words)}:\n{tail}"
+        print(failure, file=sys.stderr, flush=True)
+        raise RuntimeError(failure)
+
+
+def threads_of_a_core() -> ThreadPoolExecutor:
+    """As many threads as there are cores, each with one of its own."""
+    cores: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for core in sorted(os.sched_getaffinity(0)):
+        cores.put(core)
+
+    def take_core() -> None:
+        # Of this thread alone, and so of the commands that it starts.
+        os.sched_setaffinity(0, {cores.get()})
+
+    return ThreadPoolExecutor(cores.qsize(), initializer=take_core)
 
 
 class Results:
@@ -144,24 +169,26 @@ class Results:
 
     def add(self, row: dict[str, Any]) -> None:
         self.rows[row["name"]] = row
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        whole = self.path.with_suffix(".new")
+        whole.write_text(
+            "".join(f"{json.dumps(one)}\n" for one in self.rows.values())
+        )
+        whole.replace(self.path)
         print(json.dumps(row), flush=True)
 
     def complete(
         self, experiments: Iterable[Experiment], folder: Path
     ) -> dict[str, dict[str, Any]]:
         """Measure what is missing, each on a core of its own; return all."""
-        cores: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for core in sorted(os.sched_getaffinity(0)):
-            cores.put(core)
-
-        def take_core() -> None:
-            # Of this thread alone, and so of the commands that it starts.
-            os.sched_setaffinity(0, {cores.get()})
-
-        missing = [one for one in experiments if one.name not in self.rows]
-        with ThreadPoolExecutor(cores.qsize(), initializer=take_core) as pool:
+        missing = []
+        for one in experiments:
+            row = self.rows.get(one.name)
+            if row is None:
+                missing.append(one)
+            elif row["settings"] != one.settings():
+                print(f"{one.name}: other settings than in {self.path}; again")
+                missing.append(one)
+        with threads_of_a_core() as pool:
             training = [
                 [pool.submit(one.train, seed, folder) for seed in one.seeds]
                 for one in missing
@@ -172,6 +199,28 @@ class Results:
 
 
 def with_spread(values: Iterable[float]) -> str:
-    """The mean, and the deviation of one seed from it."""
+    """The mean, and the deviation of one seed from it if there are several."""
     values = list(values)
+    if len(values) == 1:
+        return f"{values[0]:.2f}"
     return f"{mean(values):.2f} ± {stdev(values):.2f}"
+
+
+def curves(rows: dict[str, dict[str, Any]], path: Path) -> None:
+    """Draw the mean loss of all seeds, on training and validation pairs."""
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for color, (name, row) in enumerate(rows.items()):
+        for key, style in (("loss", ":"), ("val_loss", "-")):
+            # A run may have ended before the others.
+            epochs = zip(*(run[key] for run in row["runs"]), strict=False)
+            axes.plot(
+                [mean(epoch) for epoch in epochs],
+                style,
+                color=f"C{color}",
+                label=name if style == "-" else None,
+            )
+    axes.set(xlabel="epoch", ylabel="loss (dotted: in training)")
+    axes.legend(fontsize="small")
+    # Without the date a new drawing of the same is the same file.
+    figure.savefig(path, metadata={"Date": None})
