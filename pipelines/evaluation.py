@@ -13,12 +13,14 @@ from rich.table import Table
 
 from keras_recurrent.pipelines.files import check_writable, whole_file
 from keras_recurrent.pipelines.hypotheses import hypotheses_of
+from keras_recurrent.pipelines.lacking_parts import LackingParts
 from keras_recurrent.pipelines.measures import (
     ErrorRates,
     Measured,
     Outputs,
     get_measures,
 )
+from keras_recurrent.pipelines.origin import say
 from keras_recurrent.pipelines.plots import attention_figure
 from keras_recurrent.pipelines.predictor import Predictor, load_predictor
 from keras_recurrent.pipelines.recipe import DecodingConfig, EvaluationConfig
@@ -151,6 +153,11 @@ def evaluate_pairs(
     # Batches of like lengths need little padding.
     lengths = predictor.source.tokenize(sources).row_lengths().numpy()
     sources = [sources[i] for i in np.argsort(lengths, kind="stable")]
+    lacking = LackingParts(run.recipe)
+    for source in sources:
+        lacking.add(source)
+    for line in lacking.lines():
+        say(line)
     began = time.perf_counter()
     hypotheses = _decode(predictor, sources, references)
     seconds = round(time.perf_counter() - began, 1)

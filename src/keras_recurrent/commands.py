@@ -213,11 +213,13 @@ def predict(
 
     from keras_recurrent.pipelines.eagerly import eagerly
     from keras_recurrent.pipelines.hypotheses import hypotheses_in_order
+    from keras_recurrent.pipelines.lacking_parts import LackingParts
     from keras_recurrent.pipelines.predictor import load_predictor
 
     predictor = load_predictor(run, n_best, members)
     # At a terminal every line is answered at once.
     at_once = not arguments and file is None and sys.stdin.isatty()
+    lacking = LackingParts(run.recipe)
     count = truncated = 0
     with (
         eagerly(0 < len(arguments) <= _FEW),
@@ -233,11 +235,14 @@ def predict(
             # As UTF-8, whatever the terminal's encoding is, as it was read.
             typer.echo(columns.rows(text, found).encode(), nl=False)
             count += 1
+            lacking.add(text)
             truncated += found["truncated"]
             progress.advance(task)
     if not count:
         what = "Standard input" if file is None else str(file)
         say(f"{what} was empty: nothing to predict.")
+    for line in lacking.lines():
+        say(f"{line}.")
     if truncated:
         say(
             f"{truncated:,} of {count:,} results were cut at "

@@ -93,6 +93,17 @@ def test_both_are_needed(inflected):
     assert sorted(kept) == ["pl", "sg"]
 
 
+def test_predict_tells_what_is_missing(inflected):
+    command = [sys.executable, "-m", "keras_recurrent", "predict"]
+    done = subprocess.run(
+        [*command, str(inflected.folder), "ab#pl", "ab"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("ab#pl\tabs\n")
+    assert "1 of 2 texts have no second source behind '#'" in done.stderr
+
+
 def test_the_export_reads_both(inflected, tmp_path):
     export(inflected, tmp_path / "export")
     code = (
