@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from runs import Experiment, Results, with_spread
+from runs import Experiment, Results, curves, with_spread
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "examples" / "pronunciation.yaml"
@@ -82,7 +82,9 @@ def main() -> None:
         Experiment(one, RECIPE, tuple(files_of(one, arguments.sigmorphon)))
         for one in chosen
     ]
-    print(table(Results(RESULTS).complete(experiments, arguments.runs)))
+    rows = Results(RESULTS).complete(experiments, arguments.runs)
+    curves(rows, RESULTS.with_suffix(".svg"))
+    print(table(rows))
 
 
 if __name__ == "__main__":

@@ -214,13 +214,15 @@ def curves(rows: dict[str, dict[str, Any]], path: Path) -> None:
         for key, style in (("loss", ":"), ("val_loss", "-")):
             # A run may have ended before the others.
             epochs = zip(*(run[key] for run in row["runs"]), strict=False)
+            losses = [mean(epoch) for epoch in epochs]
             axes.plot(
-                [mean(epoch) for epoch in epochs],
+                range(1, len(losses) + 1),
+                losses,
                 style,
                 color=f"C{color}",
                 label=name if style == "-" else None,
             )
-    axes.set(xlabel="epoch", ylabel="loss (dotted: in training)")
+    axes.set(xlabel="epoch", ylabel="loss (dotted: in training)", yscale="log")
     axes.legend(fontsize="small")
     # Without the date a new drawing of the same is the same file.
     figure.savefig(path, metadata={"Date": None})
