@@ -17,6 +17,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import subprocess
 import time
 import unicodedata
@@ -74,7 +75,9 @@ def measured(
     name: str, sigmorphon: Path, folder: Path, python: Path
 ) -> dict[str, Any]:
     """Train on a language, decode its test words, and compare."""
-    folder.mkdir(parents=True, exist_ok=True)
+    # What an interrupted training has left is not gone on from.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     files, tests = {}, []
     for key, split in (("train", "train"), ("val", "dev"), ("predict", "test")):
         rows = pairs(sigmorphon / f"{name[:3]}_{split}.tsv")
@@ -179,7 +182,8 @@ def main() -> None:
         shown = LANGUAGES[name][0] if name in LANGUAGES else "Korean, letters"
         print(f"| {shown} | {' | '.join(f'{x:.2f}' for x in figures)} |")
     means = [mean(column) for column in zip(*columns, strict=True)]
-    print(f"| mean of the eight | {' | '.join(f'{x:.2f}' for x in means)} |")
+    shown = " | ".join(f"{x:.2f}" for x in means)
+    print(f"| mean of {len(columns)} languages | {shown} |")
 
 
 if __name__ == "__main__":
