@@ -64,10 +64,10 @@ bench-workers: $(VENV)/installed  ## Train by one process of one core and by two
 results-cells: $(VENV)/installed  ## All cells, attentions and queries of equal size on one language (some hours; goes on where it was): SIGMORPHON=folder.
 	$(BIN)/python benchmarks/results/cells.py $(SIGMORPHON)
 
-results-cmudict: $(VENV)/installed  ## Pronunciation of English words beside published figures (about two hours; goes on where it was).
+results-cmudict: $(VENV)/installed  ## Pronunciation of English words beside published figures (some hours; goes on where it was).
 	$(BIN)/python benchmarks/results/cmudict.py
 
-results-g2p: $(VENV)/installed  ## Pronunciation in eight languages beside published figures (about two hours; goes on where it was): SIGMORPHON=folder.
+results-g2p: $(VENV)/installed  ## Pronunciation in eight languages beside published figures (about an hour; goes on where it was): SIGMORPHON=folder.
 	$(BIN)/python benchmarks/results/g2p.py $(SIGMORPHON)
 
 results-g2p-yoyodyne: $(VENV)/installed .bench/yoyodyne/installed  ## Yoyodyne on the same languages, by its defaults (goes on where it was): SIGMORPHON=folder.

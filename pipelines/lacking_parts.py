@@ -1,4 +1,8 @@
-"""Which texts lack a part that a model reads."""
+"""Which texts lack a part that a model reads.
+
+As `cut_in_two` and `cut_off_features` tell it, but text by text and without
+TensorFlow, which would take a while for each text alone.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -26,12 +30,15 @@ class LackingParts:
         if not text.strip():
             return
         if self.second is not None:
-            text, separator, _ = text.partition(self.second.separator)
-            if not separator:
+            text, _, second = text.partition(self.second.separator)
+            if not second.strip():
                 self._lacks("second source", self.second.separator, text)
         if self.features is not None:
             separator, count = self.features.separator, len(self.features.names)
-            if any(word.count(separator) != count for word in text.split()):
+            if any(
+                word.count(separator) != count or word.startswith(separator)
+                for word in text.split()
+            ):
                 names = ", ".join(self.features.names)
                 self._lacks(f"{names} of every token", separator, text)
 

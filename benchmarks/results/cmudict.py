@@ -11,12 +11,11 @@ test words once, with each model and with all three together.
 import argparse
 from pathlib import Path
 
+from g2p import MEASURES, ROOT
 from runs import Experiment, Results, curves, with_spread
 
-ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "examples" / "cmudict_large.yaml"
 RESULTS = ROOT / "docs" / "results" / "cmudict.jsonl"
-MEASURES = ("sequence_error_rate", "token_error_rate")
 # Of one model, or of several together.
 PUBLISHED = {
     "LSTM of two layers of 512, g2p-seq2seq (2017)": (24.23, None),
