@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from keras_recurrent.pipelines import Run, load_predictor, load_recipe
@@ -224,5 +225,6 @@ def curves(rows: dict[str, dict[str, Any]], path: Path) -> None:
             )
     axes.set(xlabel="epoch", ylabel="loss (dotted: in training)", yscale="log")
     axes.legend(fontsize="small")
-    # Without the date a new drawing of the same is the same file.
-    figure.savefig(path, metadata={"Date": None})
+    # Without a date and random names a new drawing of the same is no change.
+    with rc_context({"svg.hashsalt": path.stem}):
+        figure.savefig(path, metadata={"Date": None})
