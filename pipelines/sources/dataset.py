@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from filelock import FileLock
 
 # Importing them makes them known to TensorFlow Datasets.
 import keras_recurrent.pipelines.cmudict.builder
@@ -105,8 +106,8 @@ class Dataset:
                     f"data.{side}={feature!r}: dataset {self._name!r} has no "
                     f"such text feature. Its text features: {', '.join(texts)}"
                 )
-        if self.data.folder is None:
-            self._prepare(builder)
+        if self.data.folder is None and not builder.data_path.exists():
+            return self._prepare(builder)
         return builder
 
     def _prepared(self) -> Any:
@@ -129,13 +130,25 @@ class Dataset:
             reason = str(error).strip().splitlines()[0]
             raise RecipeError(f"{self._key}: {reason}") from None
 
-    def _prepare(self, builder: Any) -> None:
+    def _prepare(self, builder: Any) -> Any:
+        """Return the builder when it is prepared, by this process or another.
+
+        Runs that are started side by side all find that it is not; one of
+        them prepares it, and the others wait.
+        """
         with ExitStack() as stack:
             if builder.name == "cmudict":  # takes seconds: no progress needed
                 stack.enter_context(redirect_stdout(io.StringIO()))
                 stack.enter_context(redirect_stderr(io.StringIO()))
             manual = self.data.manual
+            folder = builder.data_path
             try:
+                if "://" not in builder.data_dir:  # cannot be locked there
+                    folder.parent.mkdir(parents=True, exist_ok=True)
+                    lock = folder.with_name(f".{folder.name}.lock")
+                    stack.enter_context(FileLock(lock))
+                    if folder.exists():
+                        return self._named()
                 builder.download_and_prepare(
                     download_config=tfds.download.DownloadConfig(
                         manual_dir=manual and str(manual)
@@ -151,6 +164,7 @@ class Dataset:
                     f"{self._key}: cannot be prepared in {builder.data_dir}: "
                     f"{reason}"
                 ) from error
+        return builder
 
 
 def _is_text(feature: Any) -> bool:

@@ -3,6 +3,9 @@
 Tests `dataset.py`, `source.py` and `tab_separated.py`.
 """
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -194,7 +197,7 @@ def test_slices_and_other_names_of_splits(tmp_path):
 
 def test_a_prepared_folder_needs_no_code(tmp_path):
     load_pairs(tiny(tmp_path), "train")
-    (folder,) = tmp_path.glob("tiny_translation/*")
+    (folder,) = tmp_path.glob("tiny_translation/1.*")
     data = tiny(tmp_path, dataset=None, folder=folder)
     assert sorted(as_tuples(load_pairs(data, "train"))) == [
         ("bom", "good"),
@@ -222,6 +225,36 @@ def test_a_dataset_that_cannot_be_prepared(tmp_path, monkeypatch):
     monkeypatch.setattr(TinyTranslation, "_split_generators", no_network)
     with pytest.raises(RecipeError, match="prepared in .*: no route to host"):
         load_pairs(tiny(tmp_path), "train")
+
+
+def test_a_dataset_that_two_runs_prepare_at_once(tmp_path, monkeypatch):
+    both_began = threading.Barrier(2, timeout=60)
+    prepared = []
+    builder_of, generators = tfds.builder, TinyTranslation._split_generators
+    waited = threading.local()
+
+    def builder(*arguments, **options):
+        made = builder_of(*arguments, **options)
+        if not hasattr(waited, "yes"):
+            waited.yes = True
+            both_began.wait()
+        return made
+
+    def slowly(self, dl_manager):
+        prepared.append(self)
+        threading.Event().wait(0.2)
+        return generators(self, dl_manager)
+
+    monkeypatch.setattr(tfds, "builder", builder)
+    monkeypatch.setattr(TinyTranslation, "_split_generators", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(load_pairs, tiny(tmp_path), "train") for _ in "12"]
+    for run in runs:
+        assert sorted(as_tuples(run.result())) == [
+            ("bom", "good"),
+            ("mar", "sea"),
+        ]
+    assert len(prepared) == 1
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
