@@ -7,11 +7,14 @@ run here stands a comment that says why: `<!-- not run: needs PyTorch -->`.
 import re
 import shlex
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import yaml
 
+from keras_recurrent.layers.attention import ATTENTIONS
+from keras_recurrent.layers.attention_cell import Query
 from keras_recurrent.layers.cells import CELLS
 from keras_recurrent.pipelines.export import export
 from keras_recurrent.pipelines.recipe import Recipe, load_recipe
@@ -141,3 +144,17 @@ def test_files_that_are_named_exist(name):
 def test_every_cell_is_in_a_table():
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", TEXTS["cells.md"], re.M)
     assert dict(rows) == {name: cell.__name__ for name, cell in CELLS.items()}
+
+
+def test_every_attention_is_in_a_table():
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", TEXTS["attention.md"], re.M)
+    assert dict(rows) == {
+        name: one.__name__ for name, one in ATTENTIONS.items()
+    }
+
+
+def test_every_query_is_in_a_table():
+    _, _, section = TEXTS["attention.md"].partition("## Who asks")
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.M)) == set(
+        get_args(Query)
+    )
