@@ -56,7 +56,6 @@ def build_model(
         "cell": config.cell,
         "dropout": config.dropout,
         "recurrent_dropout": config.recurrent_dropout,
-        "embedding_dropout": config.embedding_dropout,
         "residual": config.residual,
     }
     dims = [config.feature_embedding_dim] * len(feature_sizes)
@@ -72,6 +71,7 @@ def build_model(
             config.units,
             num_layers=config.encoder_layers,
             bidirectional=config.bidirectional,
+            embedding_dropout=config.embedding_dropout,
             output_dropout=config.memory_dropout,
             pyramid=config.pyramid,
             summary="mean" if config.bridge == "mean" else "final",
@@ -80,6 +80,9 @@ def build_model(
         )
         for size, features in sizes
     ]
+    decoder_embedding_dropout = config.decoder_embedding_dropout
+    if decoder_embedding_dropout is None:
+        decoder_embedding_dropout = config.embedding_dropout
     decoder = Decoder(
         target_size,
         config.decoder_embedding_dim or config.embedding_dim,
@@ -95,6 +98,7 @@ def build_model(
         tie_embeddings=config.tie_embeddings,
         copying=config.copying,
         unknown_copies=config.unknown_copies,
+        embedding_dropout=decoder_embedding_dropout,
         output_dropout=config.output_dropout,
         **shared,
     )

@@ -451,6 +451,8 @@ class ModelConfig(Section):
     then have the size of the output."""
     embedding_dropout: Fraction = 0.0
     """Dropout of the embeddings, at each position anew."""
+    decoder_embedding_dropout: Fraction | None = None
+    """Of those of target tokens; null is `embedding_dropout`."""
     dropout: Fraction = 0.0
     """Dropout of the inputs of every recurrent layer, the same at all
     positions."""

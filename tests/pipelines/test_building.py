@@ -66,6 +66,14 @@ KEYS = {
         lambda m: (m.encoder.embedding_dim, m.decoder.embedding_dim),
         (3, 7),
     ),
+    "decoder_embedding_dropout": (
+        0.1,
+        lambda m: (
+            m.encoder.embedding_dropout_layer,
+            m.decoder.embedding_dropout_layer.rate,
+        ),
+        (None, 0.1),
+    ),
     "decoder_layers": (2, lambda m: len(m.decoder.attention_cell.cells), 2),
     "decoder_units": (
         7,
@@ -209,11 +217,15 @@ def test_a_conditional_model_of_a_recipe():
         deep_output=True,
         output_size=3,
         tie_embeddings=True,
+        embedding_dropout=0.2,
+        decoder_embedding_dropout=0.0,
         memory_dropout=0.3,
         output_dropout=0.4,
     )
     model = build_model(config, source_size=11, target_size=13)
     encoder, decoder = model.encoder.get_config(), model.decoder.get_config()
+    assert encoder["embedding_dropout"] == 0.2
+    assert decoder["embedding_dropout"] == 0
     assert encoder["output_dropout"] == 0.3
     assert decoder["output_dropout"] == 0.4
     assert decoder["query"] == "conditional"
