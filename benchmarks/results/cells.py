@@ -4,9 +4,9 @@
 
 Trains `examples/pronunciation.yaml` on Icelandic for 20 epochs, three seeds
 each. All models have as many trainable weights as the GRU of 128 units with
-Bahdanau's attention, within 2 %; `units` differ for that. What else differs
-from the recipe is what their name says. Minutes are those of one core with
-another run on the other.
+Bahdanau's attention, within 4 %; `units`, multiples of 4, differ for that. What
+else differs from the recipe is what their name says. Minutes are those of one
+core with another run on the other.
 
     python benchmarks/results/cells.py folder [--runs FOLDER] [--only PATTERN]
 """
@@ -29,6 +29,8 @@ RESULTS = ROOT / "docs" / "results" / "cells.jsonl"
 LANGUAGE, UNITS, EPOCHS = "ice", 128, 20
 # Of sources and targets, about those of the language.
 VOCABULARIES = (40, 80)
+# Of Bahdanau's score.
+PROBABILITIES = ("sparsemax", "monotonic")
 QUERIES = {
     "new_state": ("model.query=new_state",),
     "new_state, input feeding": (
@@ -51,6 +53,12 @@ def variants() -> dict[str, tuple[str, ...]]:
             f"attention {name}": (f"model.attention={name}",)
             for name in ATTENTIONS
             if name != "bahdanau"
+        },
+        **{
+            f"attention bahdanau, {name}": (
+                f"model.attention_options={{probability_fn: {name}}}",
+            )
+            for name in PROBABILITIES
         },
         **{f"query {name}": keys for name, keys in QUERIES.items()},
     }
