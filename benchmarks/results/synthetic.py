@@ -11,8 +11,8 @@
   that never occurs in training: a model must copy it.
 - adding: two numbers of 200 are marked, and their sum is wanted, of the LSTM,
   the GRU and the cells that need no loop, two layers of 64 units each with a
-  dense one between. Always saying 1 costs 0.167; a mean squared error below 0.01
-  on sequences that they never saw counts as solved, and ends the training.
+  dense one between. Always saying 1 costs 0.167; a mean squared error below
+  0.01 on sequences that they never saw counts as solved, and ends the training.
 
     python benchmarks/results/synthetic.py [--runs FOLDER] [--tasks copy,adding]
         [--cells lstm,gru]
