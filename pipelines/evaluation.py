@@ -150,16 +150,16 @@ def evaluate_pairs(
     config = run.recipe.evaluation
     references = group_references(pairs)
     sources = list(references)[: config.max_examples]
-    # Batches of like lengths need little padding.
-    lengths = predictor.source.tokenize(sources).row_lengths().numpy()
-    sources = [sources[i] for i in np.argsort(lengths, kind="stable")]
     lacking = LackingParts(run.recipe)
     for source in sources:
         lacking.add(source)
     for line in lacking.lines():
         say(line)
     began = time.perf_counter()
-    hypotheses = _decode(predictor, sources, references)
+    lengths = predictor.source.tokenize(sources).row_lengths().numpy()
+    by_length = [sources[i] for i in np.argsort(lengths, kind="stable")]
+    decoded = _decode(predictor, by_length, references)
+    hypotheses = [decoded[source] for source in sources]
     seconds = round(time.perf_counter() - began, 1)
     predictions = [one["hypotheses"][0]["text"] for one in hypotheses]
     outputs = Outputs(
@@ -207,7 +207,7 @@ def evaluate_pairs(
     ):
         for one in hypotheses:
             file.write(json.dumps(one, ensure_ascii=False) + "\n")
-    _picture_attention(files.attention_picture, predictor, sources)
+    _picture_attention(files.attention_picture, predictor, by_length)
     # Last: whoever finds it knows that the rest is there too.
     with whole_file(files.numbers) as draft:
         summary = json.dumps(_summary(evaluation), indent=2)
@@ -217,25 +217,31 @@ def evaluate_pairs(
 
 def _decode(
     predictor: Predictor, sources: list[str], references: dict[str, list[str]]
-) -> list[dict[str, Any]]:
-    """Return what `nbest.jsonl` says of each source."""
-    found: list[dict[str, Any]] = []
+) -> dict[str, dict[str, Any]]:
+    """Return what `nbest.jsonl` says of each source.
+
+    Batches are cut from the sources as they come: by length, they need little
+    padding.
+    """
+    found: dict[str, dict[str, Any]] = {}
     starts = range(0, len(sources), _BATCH_SIZE)
     for start in track(starts, f"Decoding {len(sources):,} sources"):
         batch = sources[start : start + _BATCH_SIZE]
         for source, one in zip(
             batch, hypotheses_of(predictor, batch), strict=True
         ):
-            found.append(
-                {"source": source, "references": references[source], **one}
-            )
+            found[source] = {
+                "source": source,
+                "references": references[source],
+                **one,
+            }
     return found
 
 
 def _picture_attention(
     path: Path, predictor: Predictor, sources: list[str]
 ) -> None:
-    """Draw sources spread evenly over all lengths."""
+    """Draw some of the sources, from the shortest to the longest."""
     count = min(_PICTURED, len(sources))
     chosen = [
         sources[len(sources) * (2 * k + 1) // (2 * count)] for k in range(count)
