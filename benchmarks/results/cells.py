@@ -17,6 +17,7 @@ import math
 from pathlib import Path
 from statistics import mean
 
+import numpy as np
 from g2p import MEASURES, RECIPE, ROOT, files_of
 from runs import Experiment, Results, with_spread
 
@@ -75,14 +76,11 @@ def weights(settings: tuple[str, ...], units: int) -> int:
 
 def units_of(settings: tuple[str, ...], goal: int) -> int:
     """Return the number of units, a multiple of 4, with most nearly so many."""
-    low, high = 4, 1024
-    while high - low > 4:
-        middle = (low + high) // 8 * 4
-        if weights(settings, middle) > goal:
-            high = middle
-        else:
-            low = middle
-    return min(low, high, key=lambda n: abs(weights(settings, n) - goal))
+    # A polynomial of the second degree, which three points tell.
+    points = (64, 128, 192)
+    counts = [weights(settings, units) for units in points]
+    count = np.polynomial.Polynomial.fit(points, counts, 2)
+    return min(range(4, 1024, 4), key=lambda units: abs(count(units) - goal))
 
 
 def experiment(
